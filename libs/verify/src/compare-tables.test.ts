@@ -1,11 +1,11 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import type { RowReader, TextRow } from "@datatrace/core";
 import { compareTables } from "./compare-tables.ts";
-import type { OrderedRow, OrderedRows } from "./ordered-rows.ts";
 
 const never = new AbortController().signal;
 
-function table(rows: readonly OrderedRow[], columns = ["id", "name"], batchSize = 2): OrderedRows {
+function table(rows: readonly TextRow[], columns = ["id", "name"], batchSize = 2): RowReader {
   return {
     columns: async () => columns,
     async *read() {
@@ -14,7 +14,7 @@ function table(rows: readonly OrderedRow[], columns = ["id", "name"], batchSize 
   };
 }
 
-function rowsOf(entries: ReadonlyMap<string, string>): OrderedRow[] {
+function rowsOf(entries: ReadonlyMap<string, string>): TextRow[] {
   return [...entries]
     .map(([key, row]) => ({ key, row }))
     .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));

@@ -1,5 +1,5 @@
 import { invariant } from "@datatrace/core";
-import type { OrderedRow, OrderedRows } from "./ordered-rows.ts";
+import type { RowReader, TextRow } from "@datatrace/core";
 
 export interface CompareOptions {
   /** How many keys of differing rows to give back: 0 (the default) keeps the result free of cell values (I8). */
@@ -26,15 +26,15 @@ export interface TableComparison {
 
 /** A pull of one row at a time over batches, which checks the order that the comparison rests on. */
 class RowCursor {
-  readonly #batches: AsyncIterator<readonly OrderedRow[]>;
-  #batch: readonly OrderedRow[] = [];
+  readonly #batches: AsyncIterator<readonly TextRow[]>;
+  #batch: readonly TextRow[] = [];
   #index = 0;
   #last: Buffer | null = null;
   /** The row under the cursor with its key's bytes, null at the end. */
-  current: { readonly row: OrderedRow; readonly keyBytes: Buffer } | null = null;
+  current: { readonly row: TextRow; readonly keyBytes: Buffer } | null = null;
   rows = 0;
 
-  constructor(batches: AsyncIterable<readonly OrderedRow[]>) {
+  constructor(batches: AsyncIterable<readonly TextRow[]>) {
     this.#batches = batches[Symbol.asyncIterator]();
   }
 
@@ -69,8 +69,8 @@ class RowCursor {
  * The result tells about two snapshots; for live tables stop the writers (or use a watermark) first.
  */
 export async function compareTables(
-  source: OrderedRows,
-  target: OrderedRows,
+  source: RowReader,
+  target: RowReader,
   options: CompareOptions,
   signal: AbortSignal,
 ): Promise<TableComparison> {

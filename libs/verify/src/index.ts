@@ -1,3 +1,2 @@
 export { compareTables } from "./compare-tables.ts";
 export type { CompareOptions, TableComparison } from "./compare-tables.ts";
-export type { OrderedRow, OrderedRows } from "./ordered-rows.ts";
