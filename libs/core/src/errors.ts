@@ -60,6 +60,12 @@ export const errorTable = {
     means: "A record in the event log cannot be decoded.",
     fix: "Restore the log file from a backup, or decommission the pipeline and take a new snapshot.",
   },
+  "log.event_unsupported": {
+    retry: "operator",
+    status: 409,
+    means: "A topic holds a kind of event that this version does not apply. Only this topic has stopped.",
+    fix: "Take the table out of the pipeline, drop the target table, and add it again: it is read anew.",
+  },
   "log.fenced": {
     retry: "timed",
     status: 409,
@@ -132,11 +138,29 @@ export const errorTable = {
     means: "An earlier change of this key is in quarantine; this one waits behind it.",
     fix: "Decide about the first one.",
   },
+  "sink.login_failed": {
+    retry: "operator",
+    status: 401,
+    means: "The target refuses the login.",
+    fix: "Correct user, password or database in the target's url.",
+  },
+  "sink.order_dependent": {
+    retry: "operator",
+    status: 409,
+    means: "The target has a constraint across rows, or a trigger: rows may be refused until another row is there.",
+    fix: "Drop the constraint that the message names, or keep it and expect retries while its rows arrive.",
+  },
   "sink.quarantine_full": {
     retry: "operator",
     status: 409,
     means: "Too many keys of a table are in quarantine: the table itself does not fit the target.",
     fix: "Correct the target table, then decide about the parked keys.",
+  },
+  "sink.read_only": {
+    retry: "timed",
+    status: 503,
+    means: "The target accepts no writes: it is a standby, or its default is read-only.",
+    fix: "Point the url at the primary, or end its read-only state; it is tried again.",
   },
   "sink.row_rejected": {
     retry: "operator",
@@ -173,6 +197,12 @@ export const errorTable = {
     status: 503,
     means: "The target cannot take the rows right now (deadlock, lock timeout, disk full, shutting down).",
     fix: "It is tried again until it works; the message names the cause.",
+  },
+  "sink.version_unsupported": {
+    retry: "operator",
+    status: 422,
+    means: "The target is older than this version supports.",
+    fix: "Upgrade the target to the version that the message names.",
   },
   "source.connection_lost": {
     retry: "timed",

@@ -80,7 +80,7 @@ export interface ApplyUnit {
   readonly partitions: readonly PartitionProgress[];
   readonly tables: readonly TableChanges[];
   readonly quarantine: readonly QuarantineEntry[];
-  /** Full rows of these keys are in this unit: their open re-read requests are done. */
+  /** A full row or the delete of these keys is in this unit: their open re-read requests are done. */
   readonly rereadsDone: readonly RereadRequest[];
 }
 
@@ -103,16 +103,18 @@ export type ApplyOutcome =
  * belong to the runtime. Transient trouble is thrown as a `DataTraceError` with `retry: "timed"`, with nothing applied.
  */
 export interface Sink extends AsyncDisposable {
-  /** Everything that would stop a delivery of these tables. Changes nothing. */
-  inspect(tables: readonly TargetTable[], signal: AbortSignal): Promise<readonly Finding[]>;
+  /** Everything that would stop this delivery of these tables. Changes nothing. */
+  inspect(delivery: string, tables: readonly TargetTable[], signal: AbortSignal): Promise<readonly Finding[]>;
   /** Makes the helper tables (`_datatrace_*`) if they are missing. */
   open(signal: AbortSignal): Promise<void>;
   /**
    * Makes the target table hold this schema: creates it, or adds columns and widens. Only expands; idempotent; safe
-   * when several members call it at once; an older schema than the target's changes nothing.
-   * @throws DataTraceError `sink.table_exists` (strategy `fail`), `sink.schema_conflict`, `sink.grant_missing`.
+   * when several members call it at once; an older schema than the target's changes nothing. The strategy counts once
+   * per delivery and table: once this delivery has made or adopted the table, it is never asked again.
+   * @throws DataTraceError `sink.table_exists` (strategy `fail`), `sink.schema_conflict` naming the column,
+   * `sink.table_missing` (it was there before), `sink.grant_missing`.
    */
-  prepare(table: TargetTable, signal: AbortSignal): Promise<void>;
+  prepare(delivery: string, table: TargetTable, signal: AbortSignal): Promise<void>;
   /**
    * Raises the epoch of each partition, inserting its progress at `start` where there is none, and ends transactions of
    * earlier owners that hold it. @throws DataTraceError `log.topic_recreated` when the stored topic epoch differs.
