@@ -1,1 +1,1 @@
-export {};
+export { PostgresRowReader } from "./row-reader.ts";
