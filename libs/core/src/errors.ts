@@ -48,6 +48,12 @@ export const errorTable = {
     means: "DataTrace has met a state that should be impossible, and has stopped rather than guess.",
     fix: "Report it with the log; nothing was acknowledged beyond what is stored.",
   },
+  "log.closed": {
+    retry: "timed",
+    status: 503,
+    means: "The event log was closed, or the thread that works on it has ended.",
+    fix: "Nothing to do: it is opened again, and what was committed is there.",
+  },
   "log.commit_unknown": {
     retry: "timed",
     status: 503,
@@ -57,7 +63,7 @@ export const errorTable = {
   "log.corrupt": {
     retry: "operator",
     status: 500,
-    means: "A record in the event log cannot be decoded.",
+    means: "The event log's file is damaged, or a record in it cannot be decoded.",
     fix: "Restore the log file from a backup, or decommission the pipeline and take a new snapshot.",
   },
   "log.event_unsupported": {
@@ -72,11 +78,23 @@ export const errorTable = {
     means: "Another process has taken over this writer.",
     fix: "Nothing to do if a newer process runs; otherwise start it again.",
   },
+  "log.format_unsupported": {
+    retry: "operator",
+    status: 422,
+    means: "The event log was written by another version, in a format that this version does not read.",
+    fix: "Use the version that wrote it, or another data directory.",
+  },
   "log.full": {
     retry: "timed",
     status: 507,
     means: "The event log has reached its size limit, or its disk is full. Nothing was deleted.",
     fix: "Let the deliveries catch up, free disk space, or raise the limit; it goes on by itself.",
+  },
+  "log.io_failed": {
+    retry: "operator",
+    status: 500,
+    means: "The disk or the permissions of the data directory do not let the event log work.",
+    fix: "Check the disk, the permissions and the mount of the data directory; the message names SQLite's error code.",
   },
   "log.locked": {
     retry: "timed",
@@ -95,6 +113,12 @@ export const errorTable = {
     status: 409,
     means: "A topic exists with another partition count or clean-up policy than asked for.",
     fix: "Set `partitions` back to what the message says, or decommission and start again.",
+  },
+  "log.schema_unsupported": {
+    retry: "operator",
+    status: 422,
+    means: "A topic was written with a schema that this version cannot read.",
+    fix: "Upgrade, or take the table that the message names out of the task.",
   },
   "log.topic_recreated": {
     retry: "operator",

@@ -8,6 +8,7 @@ export interface TopicPartition {
 
 /** A record to append. `key` decides compaction, never placement: the partition is always given. */
 export interface LogRecord extends TopicPartition {
+  /** Never null on a compacted topic: such an append is refused whole. */
   readonly key: Uint8Array | null;
   /** Null is a tombstone. */
   readonly value: Uint8Array | null;
@@ -40,10 +41,18 @@ export interface TopicIdentity extends TopicSpec {
   readonly epoch: number;
 }
 
-/** `earliest` = offset of the oldest record kept, `end` = offset that the next record will get. */
+/**
+ * `earliest` = the lowest offset that a reader may start from (a compacted topic may always be read from its first
+ * offset), `end` = offset that the next record will get.
+ */
 export interface LogBounds {
   readonly earliest: bigint;
   readonly end: bigint;
+}
+
+/** How far a group is in one partition. `next` is null until its first `commit` there; `next === end` is caught up. */
+export interface GroupProgress extends TopicPartition, LogBounds {
+  readonly next: bigint | null;
 }
 
 /**
@@ -84,10 +93,14 @@ export interface LogReader extends AsyncDisposable {
    * The next events, as soon as there is at least one; waits otherwise. Only committed records are seen (I5). A
    * partition that is paused, or whose last batch was not yet followed by another `poll`, never holds back another.
    * @throws DataTraceError `log.out_of_range` when a partition's position is below the earliest or above the end:
-   * never reset silently. The signal's reason when aborted.
+   * never reset silently. That partition stands still until it is sought again; the others go on with the next `poll`.
+   * The signal's reason when aborted.
    */
   poll(signal: AbortSignal): Promise<readonly ReaderEvent[]>;
-  /** Sets the offset of the next record of an assigned partition, and starts it. Batches fetched before are dropped. */
+  /**
+   * Sets the offset of the next record of an assigned partition, and starts it. Batches fetched before are dropped.
+   * `seek`, `pause` and `resume` do nothing for a partition that is not assigned (any more).
+   */
   seek(partition: TopicPartition, offset: bigint): void;
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;
@@ -114,10 +127,13 @@ export interface EventLog extends AsyncDisposable {
   openWriter(id: string, signal?: AbortSignal): Promise<LogWriter>;
   /**
    * Makes the group known, with its topics, so that retention keeps what it has not applied. Idempotent; `removeGroup`
-   * forgets it. Opening a reader does this too.
+   * forgets it. `topics` replaces what was registered before; opening a reader adds its topics. A topic need not exist
+   * yet: its partitions join when it is created.
    */
   registerGroup(group: string, topics: readonly string[], signal?: AbortSignal): Promise<void>;
   removeGroup(group: string, signal?: AbortSignal): Promise<void>;
+  /** One entry per existing partition of the topics that are registered for the group, sorted. For lag and status. */
+  groupProgress(group: string, signal?: AbortSignal): Promise<readonly GroupProgress[]>;
   openReader(group: string, topics: readonly string[], signal?: AbortSignal): Promise<LogReader>;
   /**
    * The last record of each key of a compacted topic, tombstoned keys left out, in offset order, up to what was

@@ -22,6 +22,7 @@ export type { ErrorCode, ErrorDetail, ErrorOptions, Retry } from "./errors.ts";
 export type {
   AppendedRange,
   EventLog,
+  GroupProgress,
   LogBounds,
   LogHeaders,
   LogReader,
