@@ -54,7 +54,10 @@ export type RowChange =
       readonly origin: ChangeOrigin;
     };
 
-/** What a stream yields, in commit order. Positions are counted over row changes, truncates and watermarks alike. */
+/**
+ * What a stream yields, in commit order. Positions are counted over row changes, truncates and watermarks alike.
+ * A stream that goes on inside a transaction begins with its `begin` again. Transactions without an event are left out.
+ */
 export type SourceEvent =
   | { readonly kind: "begin"; readonly txId: bigint; readonly commitTsUs: number }
   | RowChange
@@ -102,6 +105,8 @@ export interface Chunk {
   readonly view: SnapshotView;
   /** Time of the read in microseconds since the epoch. */
   readonly readTsUs: number;
+  /** What fills the `source` block of these rows when they are published as `r`: `tsUs` is `readTsUs`. */
+  readonly origin: ChangeOrigin;
 }
 
 /** What the source knows of its stream (PostgreSQL: the slot and its publication). */
@@ -136,8 +141,10 @@ export interface CaptureSource extends AsyncDisposable {
   /**
    * Makes the stream carry exactly these tables. When it returns, every transaction that wrote an added table and was
    * open then has ended, or will be decoded: a chunk read afterwards has no gap (I3).
+   * @returns the tables that the stream did not carry before this call. One that the runtime has been following
+   * already (dropped and made again, or taken out by somebody) has a gap: it cannot go on without a new snapshot.
    */
-  publish(tables: readonly TableName[], signal: AbortSignal): Promise<void>;
+  publish(tables: readonly TableName[], signal: AbortSignal): Promise<readonly TableName[]>;
   stream(signal: AbortSignal): Promise<StreamState>;
   createStream(signal: AbortSignal): Promise<StreamStart>;
   /** Ends whoever streams now and removes the stream. Only for one that never carried data, and for `decommission`. */
