@@ -1,1 +1,15 @@
-export {};
+export { startPostgres } from "./postgres-server.ts";
+export type { PostgresMajor } from "./postgres-binaries.ts";
+export type { PostgresOptions, PostgresServer } from "./throwaway-postgres.ts";
+export { availablePostgres, testPostgres } from "./test-postgres.ts";
+export type { TestPostgres } from "./test-postgres.ts";
+export { createDatabase } from "./postgres-database.ts";
+export { temporaryDirectory } from "./temporary-directory.ts";
+export type { TemporaryDirectory } from "./temporary-directory.ts";
+export { claimPort } from "./port-claim.ts";
+export type { PortClaim } from "./port-claim.ts";
+export { isAlive } from "./process-tree.ts";
+export { guard } from "./watchdog.ts";
+export type { Guarded } from "./watchdog.ts";
+export { waitFor } from "./wait-for.ts";
+export type { WaitOptions } from "./wait-for.ts";
