@@ -36,6 +36,24 @@ export const errorTable = {
     means: "The pipeline file is not valid.",
     fix: "Correct the line named in the message; `npm start -- schema` prints the schema.",
   },
+  "config.node_version": {
+    retry: "operator",
+    status: 500,
+    means: "This version of Node.js is too old: DataTrace needs Node 24.",
+    fix: "Start it with `npm start -- …`, which uses the Node 24 that `npm ci` installs, or install Node 24.",
+  },
+  "config.port_taken": {
+    retry: "operator",
+    status: 409,
+    means: "The port for health and metrics is in use.",
+    fix: "Give another one with `--port`, or `--port 0` for any free port.",
+  },
+  "config.secret_in_file": {
+    retry: "operator",
+    status: 422,
+    means: "The pipeline file has a password in plain text.",
+    fix: "Put the url into an environment variable and write ${NAME} in the file.",
+  },
   "config.usage": {
     retry: "operator",
     status: 400,
@@ -65,12 +83,6 @@ export const errorTable = {
     status: 500,
     means: "The event log's file is damaged, or a record in it cannot be decoded.",
     fix: "Restore the log file from a backup, or decommission the pipeline and take a new snapshot.",
-  },
-  "log.event_unsupported": {
-    retry: "operator",
-    status: 409,
-    means: "A topic holds a kind of event that this version does not apply. Only this topic has stopped.",
-    fix: "Take the table out of the pipeline, drop the target table, and add it again: it is read anew.",
   },
   "log.fenced": {
     retry: "timed",
@@ -312,11 +324,29 @@ export const errorTable = {
     means: "A column has a type that this version does not carry.",
     fix: "Change the column's type, or take the table out of the pipeline.",
   },
+  "task.stop_timeout": {
+    retry: "timed",
+    status: 500,
+    means: "A part did not stop in time and was ended. Nothing is lost: what was not stored is read again.",
+    fix: "Nothing to do; start it again.",
+  },
   "task.table_conflict": {
     retry: "operator",
     status: 409,
     means: "Two tasks want the same table in different ways, or write the same target table.",
     fix: "Put the table into one task.",
+  },
+  "task.table_unmatched": {
+    retry: "operator",
+    status: 404,
+    means: "No table of the source matches.",
+    fix: "Correct the pattern, or leave it: a table that is created later is picked up.",
+  },
+  "task.topic_conflict": {
+    retry: "operator",
+    status: 409,
+    means: "Two tables would be published to the same topic.",
+    fix: "Put them into two pipelines of different names.",
   },
 } as const satisfies Record<string, ErrorSpec>;
 
