@@ -16,7 +16,10 @@ export interface SinkContext {
   readonly logger: Logger;
 }
 
-/** What a source's folder exports. `configSchema` is a JSON schema (TypeBox) of the entry under `sources:` without `type`. */
+/**
+ * What a source's folder exports. `configSchema` is a JSON schema (TypeBox) of the entry under `sources:` without `type`;
+ * a string property marked `writeOnly: true` there (a url, a password) reaches `open` as a `Secret`.
+ */
 export interface SourceConnector<Config = never> {
   readonly role: "source";
   /** The value of `type:` in a pipeline file. */
@@ -25,7 +28,7 @@ export interface SourceConnector<Config = never> {
   open(config: Config, context: SourceContext): CaptureSource;
 }
 
-/** What a target's folder exports. `configSchema` is a JSON schema (TypeBox) of the entry under `targets:` without `type`. */
+/** What a target's folder exports. `configSchema` is a JSON schema (TypeBox) of the entry under `targets:` without `type`, as at a source. */
 export interface SinkConnector<Config = never> {
   readonly role: "sink";
   readonly type: string;
