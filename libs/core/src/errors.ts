@@ -84,12 +84,6 @@ export const errorTable = {
     means: "The event log's file is damaged, or a record in it cannot be decoded.",
     fix: "Restore the log file from a backup, or decommission the pipeline and take a new snapshot.",
   },
-  "log.event_unsupported": {
-    retry: "operator",
-    status: 409,
-    means: "A topic holds a kind of event that this version does not apply. Only this topic has stopped.",
-    fix: "Take the table out of the pipeline, drop the target table, and add it again: it is read anew.",
-  },
   "log.fenced": {
     retry: "timed",
     status: 409,
