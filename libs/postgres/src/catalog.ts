@@ -125,7 +125,10 @@ export async function readCatalog(
 }
 
 /** Types by object id, with the element types of arrays. */
-export async function readTypes(session: Queryable, oids: readonly number[]): Promise<ReadonlyMap<number, CatalogType>> {
+export async function readTypes(
+  session: Queryable,
+  oids: readonly number[],
+): Promise<ReadonlyMap<number, CatalogType>> {
   const result = await session.query<{ description: CatalogType }>(
     `SELECT ${typeJson} AS description FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
      WHERE t.oid = ANY ($1) OR t.oid IN (SELECT e.typelem FROM pg_catalog.pg_type e WHERE e.oid = ANY ($1) AND e.typcategory = 'A')`,

@@ -35,9 +35,7 @@ export function columnSql(column: Column, enumSchema: string): string {
 /** The enum type that a column needs, null when it needs none. */
 export function columnEnum(column: Pick<Column, "type" | "native">): EnumDefinition | null {
   const scalar = column.type.kind === "array" ? column.type.element : column.type;
-  return scalar.kind === "enum"
-    ? { name: elementName(column.type, column.native), values: scalar.values }
-    : null;
+  return scalar.kind === "enum" ? { name: elementName(column.type, column.native), values: scalar.values } : null;
 }
 
 function elementName(type: CanonicalType, native: NativeType): string {

@@ -108,7 +108,9 @@ function decodeTime(bytes: Buffer, start: number, end: number): number {
   const fractionDigits = end - start - 9;
   if (bytes[start + 2] !== colon || bytes[start + 5] !== colon || fractionDigits > 6) throw new MalformedText("time");
   const seconds =
-    digits(bytes, start, start + 2) * 3600 + digits(bytes, start + 3, start + 5) * 60 + digits(bytes, start + 6, start + 8);
+    digits(bytes, start, start + 2) * 3600 +
+    digits(bytes, start + 3, start + 5) * 60 +
+    digits(bytes, start + 6, start + 8);
   if (fractionDigits <= 0) return seconds * 1_000_000;
   return seconds * 1_000_000 + digits(bytes, start + 9, end) * 10 ** (6 - fractionDigits);
 }
