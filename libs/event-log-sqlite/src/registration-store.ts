@@ -1,0 +1,46 @@
+import type { Database, Statement } from "better-sqlite3";
+
+/**
+ * Which groups have which topics. It lies in the log's file, so that the transaction that deletes records sees every
+ * group that was registered before it.
+ */
+export class RegistrationStore {
+  readonly #add: Statement;
+  readonly #remove: Statement;
+  readonly #removeGroup: Statement;
+  readonly #topics: Statement;
+  readonly #groups: Statement;
+
+  constructor(database: Database) {
+    this.#add = database.prepare('INSERT OR IGNORE INTO group_topics ("group", topic) VALUES (?, ?)');
+    this.#remove = database.prepare('DELETE FROM group_topics WHERE "group" = ? AND topic = ?');
+    this.#removeGroup = database.prepare('DELETE FROM group_topics WHERE "group" = ?');
+    this.#topics = database.prepare('SELECT topic FROM group_topics WHERE "group" = ? ORDER BY topic').pluck();
+    this.#groups = database.prepare('SELECT DISTINCT "group" FROM group_topics').pluck();
+  }
+
+  add(group: string, topics: readonly string[]): void {
+    for (const topic of topics) this.#add.run(group, topic);
+  }
+
+  /** The group has exactly these topics from now on. */
+  replace(group: string, topics: readonly string[]): void {
+    const wanted = new Set(topics);
+    for (const topic of this.topics(group)) {
+      if (!wanted.has(topic)) this.#remove.run(group, topic);
+    }
+    this.add(group, topics);
+  }
+
+  removeGroup(group: string): void {
+    this.#removeGroup.run(group);
+  }
+
+  topics(group: string): readonly string[] {
+    return this.#topics.all(group) as string[];
+  }
+
+  groups(): readonly string[] {
+    return this.#groups.all() as string[];
+  }
+}

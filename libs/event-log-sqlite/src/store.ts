@@ -1,0 +1,247 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { failpoint, invariant } from "@datatrace/core";
+import type { GroupProgress } from "@datatrace/core";
+
+import { AppendStore } from "./append-store.ts";
+import { FetchDesk } from "./fetch-desk.ts";
+import { requireLocalFileSystem } from "./file-system.ts";
+import { GroupStore } from "./group-store.ts";
+import { leasesSchema, logFormat, logSchema } from "./log-schema.ts";
+import { Maintenance } from "./maintenance.ts";
+import { Membership } from "./membership.ts";
+import type { FromWorker, Operation, Operations, StoreSettings } from "./protocol.ts";
+import { ReadStore } from "./read-store.ts";
+import { RegistrationStore } from "./registration-store.ts";
+import { Retention } from "./retention.ts";
+import { SchemaStore } from "./schema-store.ts";
+import { Space } from "./space.ts";
+import { SqliteFile } from "./sqlite-file.ts";
+import { readStatistics } from "./statistics-query.ts";
+import { TopicStore } from "./topic-store.ts";
+import { Watch } from "./watch.ts";
+
+/** How an operation is carried out: with its request, and the request's id so that waiting can be given up. */
+export type Handlers = {
+  readonly [O in Exclude<Operation, "open" | "close">]: (
+    request: Operations[O]["request"],
+    id: number,
+  ) => Promise<Operations[O]["answer"]>;
+};
+
+/** Everything that works on the two files, in the log's own thread. */
+export class Store {
+  readonly handlers: Handlers;
+  readonly fetches: FetchDesk;
+  readonly #log: SqliteFile;
+  readonly #leases: SqliteFile;
+  readonly #members: Membership;
+  readonly #maintenance: Maintenance;
+  readonly #topics: TopicStore;
+  readonly #watch: Watch;
+  #logVersion = -1;
+  #leasesVersion = -1;
+  #topicsVersion = -1;
+
+  private constructor(
+    log: SqliteFile,
+    leases: SqliteFile,
+    settings: StoreSettings,
+    send: (message: FromWorker, transfer?: ArrayBuffer[]) => void,
+  ) {
+    this.#log = log;
+    this.#leases = leases;
+    const topics = new TopicStore(log.database);
+    const space = new Space(log.database, settings.maxSizeBytes);
+    const appends = new AppendStore(log.database, topics, space);
+    const reads = new ReadStore(log.database, topics);
+    const registrations = new RegistrationStore(log.database);
+    const groups = new GroupStore(leases.database, topics, settings.leaseMs);
+    const schemas = new SchemaStore(log.database);
+    this.#topics = topics;
+    this.fetches = new FetchDesk(log, reads, send);
+    this.#members = new Membership(leases, groups, settings.leaseMs, send);
+    const retention = new Retention(log.database, topics, registrations, groups);
+    this.#maintenance = new Maintenance(log, retention, space);
+    this.#watch = new Watch(() => this.#look());
+
+    this.handlers = {
+      ensureTopic: async (spec, id) => {
+        const known = await log.read(() => topics.find(spec.name), id);
+        const topic = await log.write(() => topics.ensure(spec), id);
+        if (known === null) await this.#members.rebalance();
+        return topic;
+      },
+      topic: ({ name }, id) => log.read(() => topics.find(name), id),
+      topics: ({ prefix }, id) => log.read(() => topics.names(prefix), id),
+      deleteTopics: async ({ names }, id) => {
+        const gone = await log.write(() => {
+          const partitions = topics.partitionsOf(names);
+          for (const name of names) topics.remove(name);
+          return partitions;
+        }, id);
+        await leases.write(() => gone.forEach((partition) => groups.removeCommitsOf(partition.id)), id, false);
+        await this.#members.rebalance();
+        this.#maintenance.retainSoon();
+        return null;
+      },
+      bounds: (partition, id) => log.read(() => topics.bounds(partition), id),
+      openWriter: async (request, id) => ({ epoch: await log.write(() => appends.openWriter(request.id), id) }),
+      append: async ({ writer, epoch, ...packed }, id) => {
+        const { ranges, partitionIds } = await log.write(() => appends.append(writer, epoch, packed), id);
+        // The answer leaves first, then the readers' news; housekeeping comes last.
+        setImmediate(() => {
+          this.fetches.wake(partitionIds);
+          setImmediate(() => this.#maintenance.written(packed.bytes.byteLength));
+        });
+        failpoint("log.after_commit");
+        return ranges;
+      },
+      latestByKey: async ({ topic }, id) =>
+        await log.read(() => {
+          const row = topics.partition({ topic, partition: 0 });
+          invariant(row.cleanup === "compact", "latestByKey is asked of a compacted topic");
+          return reads.latestByKey(topics.partitionsOf([topic]).map((partition) => partition.id));
+        }, id),
+      registerGroup: async ({ group, topics: names }, id) => {
+        await log.write(() => registrations.replace(group, names), id);
+        return null;
+      },
+      removeGroup: async ({ group }, id) => {
+        await log.write(() => registrations.removeGroup(group), id);
+        await leases.write(() => groups.removeCommits(group), id, false);
+        this.#maintenance.retainSoon();
+        return null;
+      },
+      groupProgress: async ({ group }, id) => {
+        const commits = await leases.read(() => groups.commits(group), id);
+        return await log.read(
+          () =>
+            topics
+              .partitionsOf(registrations.topics(group))
+              .map(({ topic, partition, id: partitionId }): GroupProgress => {
+                const bounds = topics.bounds({ topic, partition });
+                return { topic, partition, ...bounds, next: commits.get(partitionId) ?? null };
+              }),
+          id,
+        );
+      },
+      openReader: async ({ reader, group, topics: names }, id) => {
+        await log.write(() => registrations.add(group, names), id);
+        await this.#members.join(reader, group, names, id);
+        return null;
+      },
+      setTopics: async ({ reader, topics: names }, id) => {
+        const group = this.#members.groupOf(reader);
+        const others = await leases.read(() => groups.topicsOfOthers(reader, group), id);
+        await log.write(() => registrations.replace(group, [...new Set([...others, ...names])]), id);
+        await this.#members.join(reader, group, names, id);
+        return null;
+      },
+      closeReader: async ({ reader }, id) => {
+        this.fetches.forget(reader);
+        await this.#members.leave(reader, id);
+        return null;
+      },
+      commit: async ({ group, partitionId, next }, id) => {
+        await leases.write(() => groups.commit(group, partitionId, next), id, false);
+        this.#maintenance.retainSoon();
+        return null;
+      },
+      registerSchema: ({ subject, schema }, id) => log.write(() => schemas.register(subject, schema), id),
+      schemaById: (request, id) => log.read(() => schemas.byId(request.id), id),
+      statistics: (_, id) => log.read(() => readStatistics(log.database, space, settings.maxSizeBytes), id),
+      reclaim: async () => {
+        await this.#maintenance.reclaim();
+        return null;
+      },
+    };
+  }
+
+  static async open(
+    settings: StoreSettings,
+    send: (message: FromWorker, transfer?: ArrayBuffer[]) => void,
+  ): Promise<Store> {
+    mkdirSync(settings.directory, { recursive: true, mode: 0o700 });
+    requireLocalFileSystem(settings.directory);
+    const common = { format: logFormat, lockedAfterMs: settings.lockedAfterMs };
+    const log = await SqliteFile.open({
+      ...common,
+      path: join(settings.directory, "log.sqlite"),
+      schema: logSchema,
+      pageSizeBytes: 8192,
+    });
+    try {
+      const leases = await SqliteFile.open({
+        ...common,
+        path: join(settings.directory, "leases.sqlite"),
+        schema: leasesSchema,
+        pageSizeBytes: 4096,
+      });
+      try {
+        await bindLeases(log, leases);
+        return new Store(log, leases, settings, send);
+      } catch (error) {
+        leases.close();
+        throw error;
+      }
+    } catch (error) {
+      log.close();
+      throw error;
+    }
+  }
+
+  /** True when the request still waited for its turn. */
+  cancel(id: number): boolean {
+    return this.#log.cancel(id) || this.#leases.cancel(id);
+  }
+
+  close(): void {
+    this.#watch.close();
+    this.#maintenance.close();
+    try {
+      this.#members.close();
+    } finally {
+      this.#leases.close();
+      this.#log.close();
+    }
+  }
+
+  /** Looks for what other processes have done; what this one does is known without looking. */
+  #look(): boolean {
+    if (!this.#members.any) return false;
+    const logVersion = this.#log.dataVersion();
+    const logNews = logVersion !== this.#logVersion;
+    if (logNews) {
+      this.#logVersion = logVersion;
+      this.fetches.wake(null);
+      const topicsVersion = this.#topics.version();
+      if (topicsVersion !== this.#topicsVersion) {
+        this.#topicsVersion = topicsVersion;
+        this.#members.rebalance().catch(() => {
+          this.#topicsVersion = -1; // The next look tries again; a lasting failure shows in the heartbeat.
+        });
+      }
+    }
+    const leasesVersion = this.#leases.dataVersion();
+    if (leasesVersion !== this.#leasesVersion) {
+      this.#leasesVersion = leasesVersion;
+      this.#members.tell();
+    }
+    return logNews;
+  }
+}
+
+/** The leases belong to one log: if the log's file is another than before, nothing in them is true. */
+async function bindLeases(log: SqliteFile, leases: SqliteFile): Promise<void> {
+  const logId = await log.read(() =>
+    log.database.prepare("SELECT value FROM meta WHERE name = 'log_id'").pluck().get(),
+  );
+  await leases.write(() => {
+    const bound = leases.database.prepare("SELECT value FROM meta WHERE name = 'log_id'").pluck().get();
+    if (bound === logId) return;
+    leases.database.exec("DELETE FROM members; DELETE FROM assignments; DELETE FROM commits;");
+    leases.database.prepare("INSERT OR REPLACE INTO meta VALUES ('log_id', ?)").run(logId);
+  });
+}
