@@ -1,0 +1,166 @@
+import { DataTraceError, failpoint } from "@datatrace/core";
+import type {
+  ApplyOutcome,
+  ApplyUnit,
+  Claim,
+  ClaimedTopicPartition,
+  Finding,
+  RereadRequest,
+  Sink,
+  TargetTable,
+  TopicPartition,
+} from "@datatrace/core";
+import type { ConnectionSettings, PipelinedSession } from "@datatrace/postgres";
+import { attemptUnit } from "./apply-unit.ts";
+import { claimPartitions, storedParkedKeys, storedProgress, storedRereads } from "./claims.ts";
+import { decommissionDelivery } from "./decommission.ts";
+import { helperTables, openHelperTables } from "./helper-tables.ts";
+import type { HelperTables } from "./helper-tables.ts";
+import { inspectTarget } from "./inspect-target.ts";
+import { outcomeOfLostCommit } from "./lost-commit.ts";
+import { prepareTable } from "./prepare-table.ts";
+import { sinkApplicationName, takingOver } from "./row-lock.ts";
+import { SessionPool } from "./session-pool.ts";
+import { targetError } from "./target-error.ts";
+import { TargetTables } from "./target-tables.ts";
+
+export interface PostgresSinkOptions {
+  readonly server: ConnectionSettings;
+  /** Schema of the helper tables. */
+  readonly helperSchema: string;
+  /** Units applied at once. */
+  readonly parallelApplies: number;
+  readonly connectTimeoutMs?: number;
+  /** Longest wait for an answer before the connection counts as lost. */
+  readonly answerTimeoutMs?: number;
+  /** The server ends our session when it stands still this long inside a transaction. */
+  readonly idleTransactionTimeoutMs?: number;
+  /** Longest wait for somebody else's lock before the unit is tried again. */
+  readonly lockTimeoutMs?: number;
+  /** A claim ends sessions of earlier owners that stand still this long inside a transaction. */
+  readonly takeOverMs?: number;
+}
+
+/** Sessions beside those that apply: claims, `prepare`, progress. */
+const controlSessions = 2;
+
+/** Applies to one PostgreSQL database. Thin: each operation has a file of its own. */
+export class PostgresSink implements Sink {
+  readonly #pool: SessionPool;
+  readonly #helpers: HelperTables;
+  readonly #targets = new TargetTables();
+  readonly #takeOverMs: number;
+
+  constructor(options: PostgresSinkOptions) {
+    this.#helpers = helperTables(options.helperSchema);
+    this.#takeOverMs = options.takeOverMs ?? 1_000;
+    this.#pool = new SessionPool(
+      {
+        server: options.server,
+        applicationName: sinkApplicationName,
+        connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+        answerTimeoutMs: options.answerTimeoutMs ?? 60_000,
+        settings: {
+          default_transaction_isolation: "read committed",
+          // Without it a claim waits behind a frozen owner for ever.
+          idle_in_transaction_session_timeout: String(options.idleTransactionTimeoutMs ?? 30_000),
+          lock_timeout: String(options.lockTimeoutMs ?? 10_000),
+          statement_timeout: "0",
+          // An answer to COMMIT must mean that it is durable: the log may forget what was applied.
+          synchronous_commit: "on",
+          // Every statement has its rows in array parameters: a plan made for one array's length is no better.
+          plan_cache_mode: "force_generic_plan",
+        },
+      },
+      options.parallelApplies + controlSessions,
+    );
+  }
+
+  async inspect(delivery: string, tables: readonly TargetTable[], signal: AbortSignal): Promise<readonly Finding[]> {
+    try {
+      return await this.#use(signal, async (session) => inspectTarget(session, this.#helpers, delivery, tables));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof DataTraceError)) throw error;
+      return [{ severity: "error", code: error.code, message: error.message, fix: error.fix }];
+    }
+  }
+
+  async open(signal: AbortSignal): Promise<void> {
+    await this.#use(signal, async (session) => openHelperTables(session, this.#helpers));
+  }
+
+  async prepare(delivery: string, table: TargetTable, signal: AbortSignal): Promise<void> {
+    const shape = await this.#use(signal, async (session) => prepareTable(session, this.#helpers, delivery, table));
+    failpoint("sink.after_prepare");
+    this.#targets.remember(table.target, shape);
+  }
+
+  async claim(
+    delivery: string,
+    partitions: readonly (ClaimedTopicPartition & { readonly start: bigint })[],
+    signal: AbortSignal,
+  ): Promise<readonly Claim[]> {
+    return this.#use(signal, async (session) =>
+      takingOver(this.#pool, session, this.#takeOverMs, signal, async () =>
+        claimPartitions(session, this.#helpers, delivery, partitions),
+      ),
+    );
+  }
+
+  async apply(delivery: string, unit: ApplyUnit, signal: AbortSignal): Promise<ApplyOutcome> {
+    const context = {
+      delivery,
+      tables: this.#helpers,
+      statements: this.#targets.statements.bind(this.#targets),
+    };
+    const outcome = await this.#pool.use(signal, async (session) => attemptUnit(session, context, unit));
+    if (outcome.kind !== "unknown") return outcome;
+    const decided = await this.#use(signal, async (session) =>
+      takingOver(this.#pool, session, this.#takeOverMs, signal, async () =>
+        outcomeOfLostCommit(session, this.#helpers, delivery, unit, outcome.rereads),
+      ),
+    );
+    if (decided !== null) return decided;
+    throw new DataTraceError("sink.connection_lost", { detail: { during: "commit", applied: false } });
+  }
+
+  async progress(
+    delivery: string,
+    signal: AbortSignal,
+  ): Promise<readonly (TopicPartition & { readonly next: bigint })[]> {
+    return this.#use(signal, async (session) => storedProgress(session, this.#helpers, delivery));
+  }
+
+  async parkedKeys(
+    delivery: string,
+    partitions: readonly TopicPartition[],
+    signal: AbortSignal,
+  ): Promise<readonly (TopicPartition & { readonly key: Uint8Array })[]> {
+    return this.#use(signal, async (session) => storedParkedKeys(session, this.#helpers, delivery, partitions));
+  }
+
+  async openRereads(delivery: string, signal: AbortSignal): Promise<readonly RereadRequest[]> {
+    return this.#use(signal, async (session) => storedRereads(session, this.#helpers, delivery));
+  }
+
+  async decommission(delivery: string, apply: boolean, signal: AbortSignal): Promise<readonly string[]> {
+    return this.#use(signal, async (session) => decommissionDelivery(session, this.#helpers, delivery, apply));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool[Symbol.asyncDispose]();
+  }
+
+  /** As the pool's `use`, for work in which every error is the target's. */
+  async #use<T>(signal: AbortSignal, work: (session: PipelinedSession) => Promise<T>): Promise<T> {
+    return this.#pool.use(signal, async (session) => {
+      try {
+        return await work(session);
+      } catch (error) {
+        signal.throwIfAborted();
+        throw targetError(error);
+      }
+    });
+  }
+}
