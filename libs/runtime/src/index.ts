@@ -1,1 +1,10 @@
-export {};
+export { formatByteSize } from "./byte-size.ts";
+export type { ConnectorSchema, ConnectorSchemas } from "./connector-schemas.ts";
+export type { Environment } from "./environment.ts";
+export type { FileProblem } from "./file-problem.ts";
+export { loadPipeline } from "./load-pipeline.ts";
+export type { LoadedPipeline } from "./load-pipeline.ts";
+export { pipelineSchema } from "./pipeline-schema.ts";
+export type { CaptureMode, Endpoint, ErrorStrategy, Pipeline, SyncSettings, Task, TaskObject } from "./pipeline.ts";
+export { didYouMean, suggestion } from "./suggestion.ts";
+export { splitTableName, TablePattern } from "./table-pattern.ts";

@@ -1,0 +1,202 @@
+import { Type } from "typebox";
+import type { Static, TSchema } from "typebox";
+import type { ConnectorSchema, ConnectorSchemas, ObjectSchema } from "./connector-schemas.ts";
+
+/** Names that become parts of topics, slots, publications and metric labels. */
+export const namePattern = "^[a-z][a-z0-9_-]{0,39}$";
+const nameText = "Lower-case letters, digits, `_` and `-`, beginning with a letter, at most 40 characters.";
+
+/** What a field has when the file leaves it out. */
+export const defaults = {
+  directory: "datatrace-data",
+  mode: "snapshot+stream",
+  batch_size: 1000,
+  thread_count: 4,
+  error_strategy: "quarantine",
+  partitions: 3,
+  table_exists_strategy: "fail",
+} as const;
+
+const closed = { additionalProperties: false } as const;
+
+const tableText =
+  "`schema.table`, exact and case-sensitive; `*` stands for any run of characters and `?` for one, not across the dot.";
+
+const objectSchema = Type.Object(
+  {
+    table: Type.String({ pattern: "^[^.]+\\.[^.].*$", description: tableText }),
+    to: Type.Optional(
+      Type.String({
+        pattern: "^[^.*?]+\\.[^.*?][^*?]*$",
+        description: "`schema.table` in the target, if it is to have another name there. Only with an exact `table`.",
+      }),
+    ),
+  },
+  { ...closed, description: "A table, or all tables that a glob matches (those created later too)." },
+);
+
+const syncSchema = Type.Object(
+  {
+    batch_size: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 100_000,
+        default: defaults.batch_size,
+        description: "Rows a target applies at once, and rows of a snapshot chunk at least.",
+      }),
+    ),
+    thread_count: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 64,
+        default: defaults.thread_count,
+        description: "Chunks snapshotted, and partitions applied, at once.",
+      }),
+    ),
+    error_strategy: Type.Optional(
+      Type.Enum(["pause", "skip", "skip_row", "quarantine"], {
+        default: defaults.error_strategy,
+        description:
+          "What to do with a row that the target refuses for good. `pause`: stop the task, offset kept. `skip`: stop the table, the others go on. " +
+          "`skip_row`: record the row and go on. `quarantine`: park the row and every later change of its key, and go on.",
+      }),
+    ),
+    partitions: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 256,
+        default: defaults.partitions,
+        description: "Partitions of a table's topic. Order is per key; cannot be changed later.",
+      }),
+    ),
+    table_exists_strategy: Type.Optional(
+      Type.Enum(["fail", "append"], {
+        default: defaults.table_exists_strategy,
+        description:
+          "What to do when a target table is there already. `fail`: stop before anything is written. `append`: use it, and add columns that it lacks.",
+      }),
+    ),
+  },
+  closed,
+);
+
+const taskSchema = Type.Object(
+  {
+    from: Type.String({ pattern: namePattern, description: "An entry of `sources`." }),
+    to: Type.Array(Type.String({ pattern: namePattern }), {
+      minItems: 1,
+      uniqueItems: true,
+      description: "Entries of `targets`.",
+    }),
+    mode: Type.Optional(
+      Type.Enum(["snapshot", "stream", "snapshot+stream"], {
+        default: defaults.mode,
+        description:
+          "`snapshot`: the rows that are there now. `stream`: changes from now on. `snapshot+stream`: both, without a gap.",
+      }),
+    ),
+    objects: Type.Array(objectSchema, { minItems: 1, description: "Tables of the source." }),
+    sync: Type.Optional(syncSchema),
+  },
+  closed,
+);
+
+const logSchema = Type.Object(
+  {
+    directory: Type.Optional(
+      Type.String({
+        minLength: 1,
+        default: defaults.directory,
+        description: "Directory of the embedded event log, on a local disk. Relative to the pipeline file.",
+      }),
+    ),
+    max_size: Type.Optional(
+      Type.String({
+        pattern: "^[1-9][0-9]*(KiB|MiB|GiB|TiB|KB|MB|GB|TB)$",
+        description:
+          "Size limit of the embedded event log, such as `20GB`. At the limit capture waits until the deliveries have caught up; nothing is deleted. Default: no limit.",
+      }),
+    ),
+  },
+  { ...closed, description: "The embedded event log. Left out: in ./datatrace-data beside the pipeline file." },
+);
+
+const nameSchema = Type.String({
+  pattern: namePattern,
+  description: `Names the pipeline in topics, replication slots and metrics; another name is another pipeline. ${nameText}`,
+});
+
+const taskMapSchema = entries(taskSchema, "What to copy, by name. The name is part of the delivery's stored progress.");
+
+export type LogDocument = Static<typeof logSchema>;
+export type TaskDocument = Static<typeof taskSchema>;
+
+/** What a valid file holds, before defaults. The fields of a connector are its own. */
+export interface PipelineDocument {
+  readonly name: string;
+  readonly log?: LogDocument;
+  readonly sources: Readonly<Record<string, EndpointDocument>>;
+  readonly targets: Readonly<Record<string, EndpointDocument>>;
+  readonly tasks: Readonly<Record<string, TaskDocument>>;
+}
+
+export interface EndpointDocument {
+  readonly type: string;
+  readonly [field: string]: unknown;
+}
+
+/** The schema of a pipeline file, with one alternative per connector: what `schema` prints and editors read. */
+export function pipelineSchema(connectors: ConnectorSchemas): object {
+  const root = pipelineObject(
+    oneOf(connectors.sources.map(endpointSchema)),
+    oneOf(connectors.targets.map(endpointSchema)),
+  );
+  return {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    title: "DataTrace pipeline file",
+    ...root,
+  };
+}
+
+/** The same file with entries of which only `type` is looked at: each is then held against its own connector's schema. */
+export function outlineSchema(connectors: ConnectorSchemas): TSchema {
+  return pipelineObject(outline(connectors.sources), outline(connectors.targets));
+}
+
+function outline(known: readonly ConnectorSchema[]): TSchema {
+  return Type.Object({ type: Type.Enum(known.map(({ type }) => type)) }, { additionalProperties: true });
+}
+
+/** Schema of one entry under `sources` or `targets`. */
+export function endpointSchema(connector: ConnectorSchema): TSchema {
+  const config = connector.configSchema as ObjectSchema;
+  return {
+    ...config,
+    type: "object",
+    properties: { type: { const: connector.type, description: "The kind of database." }, ...config.properties },
+    required: ["type", ...(config.required ?? [])],
+    additionalProperties: false,
+  };
+}
+
+function pipelineObject(source: TSchema, target: TSchema): TSchema {
+  return Type.Object(
+    {
+      name: nameSchema,
+      log: Type.Optional(logSchema),
+      sources: entries(source, "Databases to capture from, by name."),
+      targets: entries(target, "Databases to deliver to, by name."),
+      tasks: taskMapSchema,
+    },
+    closed,
+  );
+}
+
+function entries<Entry extends TSchema>(entry: Entry, description: string) {
+  return Type.Record(Type.String({ pattern: namePattern }), entry, { ...closed, minProperties: 1, description });
+}
+
+function oneOf(schemas: readonly TSchema[]): TSchema {
+  const [only, ...others] = schemas;
+  return only !== undefined && others.length === 0 ? only : { anyOf: schemas };
+}
