@@ -100,11 +100,11 @@ describe("what is wrong is named with line, path and suggestion", () => {
     ],
     [
       "unknown field of a connector",
-      valid.replace('url: "${SHOP}"', 'url: "${SHOP}", usr: x'),
+      valid.replace('url: "${SHOP}"', 'url: "${SHOP}", ulr: x'),
       "config.field_unknown",
       3,
-      "sources.shop.usr",
-      /`usr`; did you mean `url`\?/,
+      "sources.shop.ulr",
+      /`ulr`; did you mean `url`\?/,
     ],
     [
       "unknown field at the top",
