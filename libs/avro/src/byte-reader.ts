@@ -10,7 +10,8 @@ export class CorruptBytes extends Error {
 }
 
 /** Up to here a loop over characters beats the call into the runtime. */
-const shortText = 24;
+const shortText = 10;
+const maxVarintBytes = 10;
 const replacement = "\uFFFD";
 
 /**
@@ -19,14 +20,12 @@ const replacement = "\uFFFD";
  */
 export class ByteReader {
   #buffer: Buffer = Buffer.alloc(0);
-  #view: DataView = new DataView(new ArrayBuffer(0));
   #at = 0;
   #end = 0;
 
   begin(bytes: Uint8Array, start: number): void {
     const buffer = asBuffer(bytes);
     this.#buffer = buffer;
-    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     this.#at = start;
     this.#end = buffer.length;
   }
@@ -117,16 +116,24 @@ export class ByteReader {
     return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
   }
 
+  skipVarint(): void {
+    const buffer = this.#buffer;
+    for (let i = 0; i < maxVarintBytes; i += 1) {
+      if ((buffer[this.#at++] ?? 0) < 0x80) return;
+    }
+    throw new CorruptBytes("a long has more than 64 bits");
+  }
+
   float(): number {
     this.#need(4);
-    const value = this.#view.getFloat32(this.#at, true);
+    const value = this.#buffer.readFloatLE(this.#at);
     this.#at += 4;
     return value;
   }
 
   double(): number {
     this.#need(8);
-    const value = this.#view.getFloat64(this.#at, true);
+    const value = this.#buffer.readDoubleLE(this.#at);
     this.#at += 8;
     return value;
   }
@@ -153,6 +160,21 @@ export class ByteReader {
       throw new CorruptBytes("a text is not UTF-8");
     }
     return text;
+  }
+
+  /** A text that is likely to be `expected`: when it is, nothing is allocated. */
+  stringLike(expected: string): string {
+    const buffer = this.#buffer;
+    const from = this.#at + 1;
+    const length = expected.length;
+    let same = length < 64 && buffer[this.#at] === length << 1 && from + length <= this.#end;
+    for (let i = 0; same && i < length; i += 1) {
+      const code = expected.charCodeAt(i);
+      same = code <= 0x7f && buffer[from + i] === code;
+    }
+    if (!same) return this.string();
+    this.#at = from + length;
+    return expected;
   }
 
   /** A copy, so that a row outlives the batch it came in. */

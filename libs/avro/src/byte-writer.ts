@@ -4,7 +4,7 @@ import { invariant } from "@datatrace/core";
 const slabBytes = 65_536;
 const maxVarintBytes = 10;
 /** Up to here a loop over characters beats the call into the runtime. */
-const shortText = 48;
+const shortText = 32;
 
 /**
  * Avro binary into a slab of memory. What `take` returns is a view that is never written again; a full slab is left to

@@ -23,7 +23,8 @@ interface ColumnSchema {
  */
 export function valueColumnSchema(column: Column, fieldName: string, defined: DefinedNames): ColumnSchema {
   const parameters = columnParameters(column, fieldName);
-  return columnSchema(avroType(column.type, parameters, defined, true), parameters);
+  const type = avroType(column.type, parameters, defined, true);
+  return { type, fieldParameters: type === variableScaleDecimal ? parameters : null };
 }
 
 /**
@@ -32,12 +33,10 @@ export function valueColumnSchema(column: Column, fieldName: string, defined: De
  */
 export function keyColumnSchema(column: Column, fieldName: string, defined: DefinedNames): ColumnSchema {
   const parameters = fieldName === column.name ? {} : { [parameterNames.name]: column.name };
-  return columnSchema(avroType(column.type, parameters, defined, false), parameters);
-}
-
-function columnSchema(type: JsonValue, parameters: Parameters): ColumnSchema {
-  const lost = type === variableScaleDecimal && Object.keys(parameters).length > 0;
-  return { type, fieldParameters: lost ? parameters : null };
+  // A later column that refers to the record by name would take over what stands in its definition.
+  const named = column.type.kind === "decimal" && !isAvroDecimal(column.type);
+  const type = avroType(column.type, named ? {} : parameters, defined, false);
+  return { type, fieldParameters: named && fieldName !== column.name ? parameters : null };
 }
 
 function columnParameters(column: Column, fieldName: string): Parameters {

@@ -179,6 +179,7 @@ function sourceStep(node: AvroNode): Step {
     const kind = withoutNull(field.node)?.kind ?? "";
     if (wanted === undefined || !wanted[1].test(kind)) return skipper(field.node);
     const [property] = wanted;
+    if (property === "snapshot" && field.node.kind === "union") return snapshotStep(field.node.branches);
     const read = cellReader(field.node, { kind: property === "snapshot" ? "string" : "long" });
     return (reader, draft) => {
       draft[property] = read(reader);
@@ -186,6 +187,19 @@ function sourceStep(node: AvroNode): Step {
   });
   return (reader, draft) => {
     for (let i = 0; i < steps.length; i += 1) (steps[i] as Step)(reader, draft);
+  };
+}
+
+/** Nearly all events of a batch say the same. */
+function snapshotStep(branches: readonly AvroNode[]): Step {
+  const textBranch = branches.findIndex((branch) => branch.kind === "string");
+  let last = "false";
+  return (reader, draft) => {
+    const branch = reader.int();
+    if (branch === textBranch) {
+      last = reader.stringLike(last);
+      draft.snapshot = last;
+    } else if (branch < 0 || branch >= branches.length) throw new CorruptBytes("a union has no such branch");
   };
 }
 

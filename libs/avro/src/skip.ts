@@ -16,9 +16,8 @@ function skipperOf(node: AvroNode, records: Map<AvroRecord, Skip>): Skip {
       return (reader) => void reader.boolean();
     case "int":
     case "enum":
-      return (reader) => void reader.int();
     case "long":
-      return (reader) => void reader.long();
+      return (reader) => reader.skipVarint();
     case "float":
       return (reader) => reader.skip(4);
     case "double":
