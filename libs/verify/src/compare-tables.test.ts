@@ -47,6 +47,18 @@ test("a column on one side only is a difference", async () => {
   expect(result).toMatchObject({ differences: 2, columnsMissing: ["a"], columnsExtra: ["b"] });
 });
 
+test("a table that is not there is compared as one without rows, and each of its columns is a difference", async () => {
+  const absent: RowReader = {
+    columns: async () => [],
+    read: () => {
+      throw new Error("there is nothing to read");
+    },
+  };
+  const rows = [{ key: "a", row: "a" }];
+  expect(await compareTables(table(rows), absent, {}, never)).toMatchObject({ missing: 1, differences: 3 });
+  expect(await compareTables(absent, table(rows), {}, never)).toMatchObject({ extra: 1, differences: 3 });
+});
+
 test("a reader out of order is refused, not miscounted", async () => {
   const wrong = table([
     { key: "b", row: "b" },

@@ -64,6 +64,11 @@ class RowCursor {
   }
 }
 
+/** A table that is not there has no columns and no rows. */
+async function* noRows(): AsyncIterable<readonly TextRow[]> {
+  // Nothing to yield.
+}
+
 /**
  * Merges two ordered readers of the same table and counts what differs. Streams: one batch of each side is in memory.
  * The result tells about two snapshots; for live tables stop the writers (or use a watermark) first.
@@ -87,8 +92,8 @@ export async function compareTables(
     if (keys.length < keepKeys) keys.push({ key, kind });
   }
 
-  const left = new RowCursor(source.read(shared, signal));
-  const right = new RowCursor(target.read(shared, signal));
+  const left = new RowCursor(sourceColumns.length === 0 ? noRows() : source.read(shared, signal));
+  const right = new RowCursor(targetColumns.length === 0 ? noRows() : target.read(shared, signal));
   try {
     await Promise.all([left.next(), right.next()]);
     for (;;) {

@@ -1,0 +1,90 @@
+/** `split`: capture and sink are processes of their own over one log. `single`: one process does everything. */
+export type Topology = "split" | "single";
+
+/** A process of the pipeline. */
+export type Part = "capture" | "sink" | "standalone";
+
+/** A named place in the code at which a process is killed or frozen. */
+export interface Failpoint {
+  readonly name: string;
+  /** The part that comes by when the topology is `split`; `standalone` does for all in `single`. */
+  readonly part: "capture" | "sink";
+  /** `start`: only reached before the snapshot is complete, so it is armed when the round begins. */
+  readonly phase: "start" | "any";
+  /** The order names a hit from 1 to this. */
+  readonly maxHit: number;
+}
+
+/** Every failpoint of the product; a test holds this list against the sources. */
+export const failpoints: readonly Failpoint[] = [
+  { name: "log.mid_append", part: "capture", phase: "any", maxHit: 20 },
+  { name: "log.before_commit", part: "capture", phase: "any", maxHit: 20 },
+  { name: "log.after_commit", part: "capture", phase: "any", maxHit: 20 },
+  { name: "sink.after_claim", part: "sink", phase: "any", maxHit: 1 },
+  { name: "sink.after_prepare", part: "sink", phase: "any", maxHit: 2 },
+  { name: "sink.before_first_update", part: "sink", phase: "any", maxHit: 20 },
+  { name: "sink.after_first_update", part: "sink", phase: "any", maxHit: 20 },
+  { name: "sink.before_commit", part: "sink", phase: "any", maxHit: 20 },
+  { name: "sink.after_commit", part: "sink", phase: "any", maxHit: 20 },
+];
+
+/** Faults without a failpoint, by what they do. */
+export const plainFaults = [
+  "kill capture",
+  "kill sink",
+  "kill standalone",
+  "kill source",
+  "kill target",
+  "cut source",
+  "cut target",
+  "cut source after some bytes",
+  "cut target before commit",
+  "cut target at the answer to commit",
+  "stall source",
+  "stall target",
+  "freeze capture past its successor",
+  "freeze sink past its successor",
+] as const;
+
+export type PlainFault = (typeof plainFaults)[number];
+
+/** Faults at a failpoint that are more than a kill. */
+export const frozenFaults = [
+  /** Between the first UPDATE and COMMIT of the target transaction; its successor works, then it wakes. */
+  "freeze sink in its transaction past its successor",
+  /** Holding the log's write lock; a successor waits, then it wakes. */
+  "freeze capture in its append",
+  /** The target dies while a sink is about to commit, and comes back before the sink goes on. */
+  "kill target at sink.before_commit",
+  /** The source dies while capture has appended and not yet acknowledged. */
+  "kill source at log.after_commit",
+] as const;
+
+export type FrozenFault = (typeof frozenFaults)[number];
+
+/** The failpoint that each of them stops at. */
+export const frozenAt: Readonly<Record<FrozenFault, string>> = {
+  "freeze sink in its transaction past its successor": "sink.after_first_update",
+  "freeze capture in its append": "log.before_commit",
+  "kill target at sink.before_commit": "sink.before_commit",
+  "kill source at log.after_commit": "log.after_commit",
+};
+
+export type Fault =
+  | { readonly kind: "plain"; readonly name: PlainFault }
+  | { readonly kind: "kill-at"; readonly name: string; readonly failpoint: Failpoint; readonly hit: number }
+  | { readonly kind: "frozen-at"; readonly name: FrozenFault; readonly failpoint: Failpoint; readonly hit: number };
+
+const onlySplit: ReadonlySet<string> = new Set<string>([
+  "kill capture",
+  "kill sink",
+  "freeze capture past its successor",
+  "freeze sink past its successor",
+  "freeze sink in its transaction past its successor",
+  "freeze capture in its append",
+]);
+
+/** Whether the fault can be made with these processes. */
+export function fits(name: string, topology: Topology): boolean {
+  return topology === "split" ? name !== "kill standalone" : !onlySplit.has(name);
+}

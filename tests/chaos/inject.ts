@@ -1,0 +1,161 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { waitFor } from "@datatrace/testkit";
+import type { DataTraceProcess } from "../workload/datatrace-process.ts";
+import type { Random } from "../workload/random.ts";
+import { connected } from "./arena.ts";
+import type { Arena, Side } from "./arena.ts";
+import type { Fault, FrozenFault, PlainFault } from "./faults.ts";
+import type { Armed, Stage } from "./stage.ts";
+
+export interface Scene {
+  readonly arena: Arena;
+  readonly stage: Stage;
+  readonly random: Random;
+  /** Name of the pipeline: part of its slot's name and of its deliveries'. */
+  readonly pipeline: string;
+}
+
+/** How long a failpoint may take to be reached after its process was started. */
+const fireDeadlineMs = 8_000;
+const planDeadlineMs = 4_000;
+/** A frozen transaction is ended by the server after 30 s at the latest. */
+const successorDeadlineMs = 45_000;
+
+/** Makes the fault happen and sees to it that everything runs again. False when its place was not reached in time. */
+export async function inject(scene: Scene, fault: Fault, armedAtStart: Armed | null): Promise<boolean> {
+  if (fault.kind === "plain") return await plain[fault.name](scene);
+  const action = fault.kind === "kill-at" ? "kill" : "stop";
+  const { part, name } = fault.failpoint;
+  const order = { failpoint: name, action, hit: fault.hit } as const;
+  const armed = armedAtStart ?? (await scene.stage.restartUnder(part, order));
+  const fired = await armed.fired(fireDeadlineMs);
+  if (!fired) {
+    // It must not fire later, in the middle of something else.
+    await scene.stage.kill(scene.stage.partFor(part));
+    return false;
+  }
+  if (fault.kind === "frozen-at") await frozen[fault.name](scene, armed.process);
+  return true;
+}
+
+const plain: Readonly<Record<PlainFault, (scene: Scene) => Promise<boolean>>> = {
+  "kill capture": async ({ stage }) => await always(stage.kill("capture")),
+  "kill sink": async ({ stage }) => await always(stage.kill("sink")),
+  "kill standalone": async ({ stage }) => await always(stage.kill("standalone")),
+  "kill source": async ({ arena, random }) => await always(killServer(arena.source, random.int(0, 700))),
+  "kill target": async ({ arena, random }) => await always(killServer(arena.target, random.int(0, 700))),
+  "cut source": async ({ arena }) => arena.source.proxy.cut() > 0,
+  "cut target": async ({ arena }) => arena.target.proxy.cut() > 0,
+  "cut source after some bytes": async ({ arena, random }) =>
+    await planned(arena.source.proxy.cutAfter("to-client", random.int(1, 200_000))),
+  "cut target before commit": async ({ arena, random }) =>
+    await planned(
+      arena.target.proxy.cutOn({ direction: "to-server", match: "COMMIT", cut: "before", skip: random.int(0, 5) }),
+    ),
+  "cut target at the answer to commit": async ({ arena, random }) =>
+    await planned(
+      arena.target.proxy.cutOn({ direction: "to-server", match: "COMMIT", cut: "answer", skip: random.int(0, 5) }),
+    ),
+  "stall source": async ({ arena, random }) => await always(stall(arena.source, random.int(300, 2_500))),
+  "stall target": async ({ arena, random }) => await always(stall(arena.target, random.int(300, 2_500))),
+  "freeze capture past its successor": async (scene) => await freeze(scene, "capture"),
+  "freeze sink past its successor": async (scene) => await freeze(scene, "sink"),
+};
+
+const frozen: Readonly<Record<FrozenFault, (scene: Scene, process: DataTraceProcess) => Promise<void>>> = {
+  "freeze sink in its transaction past its successor": async (scene, process) => {
+    await succeed(scene, "sink", process, 0);
+  },
+  "freeze capture in its append": async (scene, process) => {
+    // It holds the log's lock: its successor can only wait until it wakes.
+    await succeed(scene, "capture", process, scene.random.int(500, 3_000));
+  },
+  "kill target at sink.before_commit": async ({ arena, random }, process) => {
+    await killServer(arena.target, random.int(0, 300));
+    process.signal("SIGCONT");
+  },
+  "kill source at log.after_commit": async ({ arena, random }, process) => {
+    await killServer(arena.source, random.int(0, 300));
+    process.signal("SIGCONT");
+  },
+};
+
+async function always(work: Promise<void>): Promise<boolean> {
+  await work;
+  return true;
+}
+
+async function killServer(side: Side, downMs: number): Promise<void> {
+  await side.server.kill();
+  await delay(downMs);
+  await side.server.start();
+}
+
+async function stall(side: Side, forMs: number): Promise<void> {
+  side.proxy.blackhole();
+  await delay(forMs);
+  side.proxy.restore();
+}
+
+async function planned(cut: { readonly fired: Promise<void>; cancel(): void }): Promise<boolean> {
+  const done = await Promise.race([cut.fired.then(() => true), delay(planDeadlineMs, false, { ref: false })]);
+  cut.cancel();
+  return done;
+}
+
+async function freeze(scene: Scene, part: "capture" | "sink"): Promise<boolean> {
+  const process = await scene.stage.process(part);
+  if (!process.signal("SIGSTOP")) return false;
+  await succeed(scene, part, process, 0);
+  return true;
+}
+
+/**
+ * Gives a frozen part a successor and waits until that has worked, wakes the old one and lets both run for a while,
+ * then kills one of the two. `wakeAfterMs` > 0: wakes it after that time, and waits for the successor's work then.
+ */
+async function succeed(
+  scene: Scene,
+  part: "capture" | "sink",
+  frozenProcess: DataTraceProcess,
+  wakeAfterMs: number,
+): Promise<void> {
+  const before = await progress(scene, part);
+  const pair = scene.stage.replace(part);
+  try {
+    if (wakeAfterMs > 0) {
+      await delay(wakeAfterMs);
+      frozenProcess.signal("SIGCONT");
+    }
+    await waitFor(async () => (await progress(scene, part)) > before, {
+      deadlineMs: successorDeadlineMs,
+      what: `the successor of a frozen ${part} to work`,
+    });
+  } finally {
+    frozenProcess.signal("SIGCONT");
+  }
+  await delay(scene.random.int(200, 1_500));
+  // The survivor has to go on alone, whichever it is.
+  if (pair !== null) await frozenProcess.kill();
+}
+
+/** Something that only grows, and only when the part does its work: acknowledged bytes of the slot, offsets in the target. */
+async function progress({ arena, pipeline }: Scene, part: "capture" | "sink"): Promise<bigint> {
+  const slot = `${pipeline.replaceAll("-", "_")}%`;
+  const question =
+    part === "capture"
+      ? {
+          side: arena.source,
+          text: `SELECT coalesce(sum(confirmed_flush_lsn - '0/0'), 0)::text AS n FROM pg_replication_slots WHERE slot_name LIKE $1`,
+          value: `%${slot}`,
+        }
+      : {
+          side: arena.target,
+          text: `SELECT coalesce(sum(next_offset), 0)::text AS n FROM _datatrace_offsets WHERE delivery LIKE $1`,
+          value: `%${pipeline}%`,
+        };
+  return await connected(question.side.directUrl, async (client) => {
+    const result = await client.query<{ n: string }>(question.text, [question.value]);
+    return BigInt(result.rows[0]?.n ?? 0);
+  });
+}

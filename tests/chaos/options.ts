@@ -1,0 +1,41 @@
+import { parseArgs } from "node:util";
+
+export interface ChaosOptions {
+  readonly seed: number;
+  readonly rounds: number;
+  /** Only this round of the seed: replays a failure. */
+  readonly only: number | null;
+  /** The form for CI: few rounds with many faults each. */
+  readonly short: boolean;
+  /** Keep the folders of rounds that failed. */
+  readonly keep: boolean;
+}
+
+const usage = "npm run chaos -- [--seed S] [--rounds N] [--only K] [--short] [--keep]";
+
+/** @throws Error with the usage. */
+export function parseChaosOptions(args: readonly string[]): ChaosOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seed: { type: "string" },
+      rounds: { type: "string" },
+      only: { type: "string" },
+      short: { type: "boolean", default: false },
+      keep: { type: "boolean", default: false },
+    },
+  });
+  return {
+    seed: wholeNumber(values.seed ?? String(Date.now() % 1_000_000)),
+    rounds: wholeNumber(values.rounds ?? (values.short ? "4" : "200")),
+    only: values.only === undefined ? null : wholeNumber(values.only),
+    short: values.short,
+    keep: values.keep,
+  };
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new Error(usage);
+  return value;
+}

@@ -1,0 +1,277 @@
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { waitFor } from "@datatrace/testkit";
+import { workloadSchema, workloadTables } from "../workload/chaos-tables.ts";
+import { readLedger } from "../workload/ledger.ts";
+import { LogAudit } from "../workload/log-audit.ts";
+import type { AuditResult } from "../workload/log-audit.ts";
+import { keepEverything, loggedChanges } from "../workload/logged-changes.ts";
+import { Workload } from "../workload/workload.ts";
+import { connected } from "./arena.ts";
+import type { Arena } from "./arena.ts";
+import { converge } from "./convergence.ts";
+import type { Convergence } from "./convergence.ts";
+import type { RoundPlan } from "./deck.ts";
+import { failpoints } from "./faults.ts";
+import type { Fault } from "./faults.ts";
+import { inject } from "./inject.ts";
+import type { Scene } from "./inject.ts";
+import { Stage } from "./stage.ts";
+import { DataTraceProcess } from "../workload/datatrace-process.ts";
+
+export interface RoundLimits {
+  readonly loadMs: number;
+  readonly committed: number;
+  readonly faults: number;
+}
+
+/** What a round must have had before its load may end. */
+export const fullRound: RoundLimits = { loadMs: 10_000, committed: 1_000, faults: 3 };
+
+export interface InjectedFault {
+  readonly fault: string;
+  readonly hit: boolean;
+  readonly ms: number;
+}
+
+export interface RoundReport {
+  readonly round: number;
+  readonly ok: boolean;
+  readonly topology: string;
+  readonly loadMs: number;
+  readonly committed: number;
+  readonly rolledBack: number;
+  readonly columnsAdded: number;
+  readonly faults: readonly InjectedFault[];
+  readonly firedFailpoints: readonly string[];
+  readonly log: AuditResult | null;
+  readonly compared: Convergence | null;
+  readonly ledgerChanges: number;
+  /** Why it is not ok. Names and counts, and keys of the random rows. */
+  readonly problems: readonly string[];
+  readonly ms: number;
+}
+
+const drainDeadlineMs = 90_000;
+const transactionsPerSecond = 180;
+
+/** Runs one round on servers that other rounds have used: a schema, a pipeline and a log of its own. */
+export async function runRound(
+  arena: Arena,
+  folder: string,
+  index: number,
+  plan: RoundPlan,
+  limits: RoundLimits,
+): Promise<RoundReport> {
+  const begunMs = performance.now();
+  const schema = `chaos_${index}`;
+  const pipeline = `chaos-${index}`;
+  const log = join(folder, "log");
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, "pipeline.yaml");
+  await writeFile(file, pipelineText(arena, pipeline, schema));
+  await connected(arena.source.directUrl, async (client) => {
+    await client.query("BEGIN");
+    await client.query(workloadSchema(schema));
+    await client.query("COMMIT");
+  });
+  await keepEverything(log, pipeline, schema);
+
+  const stage = new Stage(folder, file, plan.topology);
+  const scene: Scene = { arena, stage, random: plan.random.fork(1), pipeline };
+  const workload = new Workload(
+    { url: arena.source.directUrl, schema, random: plan.random.fork(2), clients: 5, transactionsPerSecond },
+    true,
+  );
+  const problems: string[] = [];
+  const faults: InjectedFault[] = [];
+  let audit: AuditResult | null = null;
+  let compared: Convergence | null = null;
+  let ledgerChanges = 0;
+  let loadMs = 0;
+  try {
+    // In every second round transactions are open, and rows are written, before the stream exists.
+    const early = plan.random.chance(0.5);
+    if (early) workload.start();
+    const [first] = plan.faults;
+    const startOrder =
+      first !== undefined && first.kind !== "plain" && first.failpoint.phase === "start"
+        ? ({
+            failpoint: first.failpoint.name,
+            action: first.kind === "kill-at" ? "kill" : "stop",
+            hit: first.hit,
+          } as const)
+        : null;
+    const armed = stage.start(
+      first !== undefined && first.kind !== "plain" ? first.failpoint.part : "capture",
+      startOrder,
+    );
+    await streamExists(arena, pipeline);
+    workload.streamExists();
+    if (!early) workload.start();
+    const loadBegunMs = performance.now();
+    const pending: Fault[] = [...plan.faults];
+    while (
+      pending.length > 0 ||
+      performance.now() - loadBegunMs < limits.loadMs ||
+      workload.counts.committed < limits.committed ||
+      missingFaults(faults, limits)
+    ) {
+      const fault = pending.shift() ?? (missingFaults(faults, limits) ? spare(scene) : null);
+      if (fault !== null) {
+        const faultBegunMs = performance.now();
+        const hit = await inject(scene, fault, fault === first && startOrder !== null ? armed : null);
+        faults.push({ fault: fault.name, hit, ms: Math.round(performance.now() - faultBegunMs) });
+      }
+      await delay(scene.random.int(100, 900));
+    }
+    await workload.stop();
+    loadMs = performance.now() - loadBegunMs;
+    compared = await converge(arena, schema, drainDeadlineMs);
+    if (compared.differences > 0) problems.push(`${compared.differences} rows differ`, ...compared.examples);
+    if (!(await stage.stop())) problems.push("a part did not end with code 0 within 10 s of SIGTERM");
+    for (const exit of stage.selfExits)
+      problems.push(`${exit.part} gave up with code ${exit.code}: ${exit.lastLines.join(" | ")}`);
+    const logAudit = new LogAudit();
+    for await (const change of loggedChanges(log, pipeline, schema, AbortSignal.timeout(60_000))) logAudit.add(change);
+    const { ledger, totals } = await connected(
+      arena.source.directUrl,
+      async (client) => await readLedger(client, schema),
+    );
+    ledgerChanges = totals.entries;
+    audit = logAudit.result(ledger);
+    if (audit.failures > 0) problems.push(`log: ${audit.failures} failures`, ...audit.examples);
+    problems.push(...(await quarantined(arena, pipeline)));
+    if (problems.length === 0) problems.push(...(await decommission(arena, pipeline, file)));
+  } catch (error) {
+    problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+  await workload.stop().catch((error: unknown) => problems.push(`workload: ${String(error)}`));
+  if (problems.length > 0) await writeFile(join(folder, "output.txt"), stage.lines().join("\n"));
+  await stage.abandon();
+  arena.source.proxy.restore();
+  arena.target.proxy.restore();
+  await clean(arena, schema, pipeline);
+  const counts = workload.counts;
+  return {
+    round: index,
+    ok: problems.length === 0,
+    topology: plan.topology,
+    loadMs: Math.round(loadMs),
+    committed: counts.committed,
+    rolledBack: counts.rolledBack,
+    columnsAdded: counts.columnsAdded,
+    faults,
+    firedFailpoints: await stage.firedFailpoints(),
+    log: audit,
+    compared,
+    ledgerChanges,
+    problems,
+    ms: Math.round(performance.now() - begunMs),
+  };
+}
+
+export async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+}
+
+function pipelineText(arena: Arena, pipeline: string, schema: string): string {
+  return [
+    `name: ${pipeline}`,
+    "log: { directory: log }",
+    "sources:",
+    `  origin: { type: postgres, url: "${arena.source.url}" }`,
+    "targets:",
+    `  copy: { type: postgres, url: "${arena.target.url}" }`,
+    "tasks:",
+    "  all:",
+    "    from: origin",
+    "    to: [copy]",
+    "    objects:",
+    ...workloadTables.map(({ name }) => `      - table: ${schema}.${name}`),
+    "    sync: { batch_size: 500, thread_count: 2, partitions: 2 }",
+    "",
+  ].join("\n");
+}
+
+/** Returns when the pipeline's slot is there and has a consistent point. */
+async function streamExists(arena: Arena, pipeline: string): Promise<void> {
+  await waitFor(
+    async () =>
+      await connected(arena.source.directUrl, async (client) => {
+        const slots = await client.query(
+          "SELECT FROM pg_replication_slots WHERE confirmed_flush_lsn IS NOT NULL AND NOT temporary AND slot_name LIKE $1",
+          [`%${pipeline.replaceAll("-", "_")}%`],
+        );
+        return slots.rowCount === 1;
+      }).catch(() => false),
+    { deadlineMs: 60_000, what: "the replication slot", intervalMs: 25 },
+  );
+}
+
+function missingFaults(faults: readonly InjectedFault[], limits: RoundLimits): boolean {
+  const hits = faults.filter((fault) => fault.hit);
+  const atFailpoint = hits.some((fault) => failpoints.some(({ name }) => fault.fault.endsWith(name)));
+  return hits.length < limits.faults || !atFailpoint;
+}
+
+/** A fault at a place that is reached under any load, for a round whose planned ones were not. */
+function spare({ random }: Scene): Fault {
+  const failpoint = random.pick(failpoints.filter(({ name }) => /^(log|sink)\.(before|after)_commit$/.test(name)));
+  return { kind: "kill-at", name: failpoint.name, failpoint, hit: random.int(1, 5) };
+}
+
+/** Nothing that the workload writes may be refused by the target. */
+async function quarantined(arena: Arena, pipeline: string): Promise<readonly string[]> {
+  return await connected(arena.target.directUrl, async (client) => {
+    const result = await client.query<{ code: string; n: string }>(
+      "SELECT code, count(*) AS n FROM _datatrace_quarantine WHERE delivery LIKE $1 GROUP BY code",
+      [`%${pipeline}%`],
+    );
+    return result.rows.map((row) => `${row.n} changes in quarantine: ${row.code}`);
+  });
+}
+
+async function decommission(arena: Arena, pipeline: string, file: string): Promise<readonly string[]> {
+  const process = new DataTraceProcess({ args: ["decommission", file, "--yes"] });
+  const end = await process.ended;
+  if (end.code !== 0) return [`decommission ended with code ${end.code}: ${process.lines.slice(-5).join(" | ")}`];
+  return await connected(arena.source.directUrl, async (client) => {
+    const slots = await client.query("SELECT FROM pg_replication_slots WHERE slot_name LIKE $1", [
+      `%${pipeline.replaceAll("-", "_")}%`,
+    ]);
+    return slots.rowCount === 0 ? [] : ["decommission left the slot behind"];
+  });
+}
+
+/** Whatever happened: the next round finds no slot that holds WAL, and no tables of this one. */
+async function clean(arena: Arena, schema: string, pipeline: string): Promise<void> {
+  for (const side of [arena.source, arena.target]) {
+    if (side.server.pid === undefined) await side.server.start();
+  }
+  await connected(arena.source.directUrl, async (client) => {
+    const slot = `%${pipeline.replaceAll("-", "_")}%`;
+    await client.query(
+      "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active AND slot_name LIKE $1",
+      [slot],
+    );
+    await waitFor(
+      async () =>
+        (
+          await client.query<{ n: string }>(
+            "SELECT count(*) AS n FROM pg_replication_slots WHERE active AND slot_name LIKE $1",
+            [slot],
+          )
+        ).rows[0]?.n === "0",
+      { deadlineMs: 10_000, what: "the slot to be free" },
+    );
+    await client.query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE $1", [
+      slot,
+    ]);
+    await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+  });
+  await connected(arena.target.directUrl, async (client) => {
+    await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
+  });
+}
