@@ -7,6 +7,8 @@
  * Types: `textDecoder(type)` reads the text of COPY, of pgoutput and of a text result; `textEncoder(type)` gives text
  * that the type's input function reads as exactly that value. `columnSql`, `columnTypeSql`, `columnEnum` make DDL.
  * Catalog: `readCatalog` (tables with columns, key, grants), then `tableShape` (→ `TableSchema` and findings).
+ * Reads: `runScript` (a snapshot, COPY and more in one round trip) with `RowDecoder`; `rangeCondition`, `keysCondition`.
+ * Stream: `ReplicationConnection`, `pgoutput.ts`, `PostgresSnapshot`, `widenTransactionId`.
  */
 export { arrayElementText } from "./array-text.ts";
 export type { TextDecoder } from "./array-text.ts";
@@ -21,6 +23,27 @@ export { typeEntry, typeTable } from "./native-type.ts";
 export type { CarriedType, TypeEntry } from "./native-type.ts";
 export { PipelinedSession } from "./pipelined-session.ts";
 export type { Answer, PipelineOptions, Statement } from "./pipelined-session.ts";
+export { runScript } from "./copy-out.ts";
+export type { ScriptReader } from "./copy-out.ts";
+export { keyColumns, keysCondition, nameList, rangeCondition } from "./key-condition.ts";
+export { formatLsn, parseLsn } from "./lsn.ts";
+export type { Lsn } from "./lsn.ts";
+export {
+  isTransactionalMessage,
+  pgoutputTag,
+  readBegin,
+  readCommit,
+  readLogicalMessage,
+  readRelation,
+  readTruncate,
+  tupleOffset,
+  tupleTag,
+} from "./pgoutput.ts";
+export type { BeginMessage, CommitMessage, LogicalMessage, RelationColumn, RelationMessage } from "./pgoutput.ts";
+export { ReplicationConnection } from "./replication-connection.ts";
+export type { ReplicationOptions, ReplicationReceiver } from "./replication-connection.ts";
+export { RowDecoder, UnexpectedNull } from "./row-decoder.ts";
+export { PostgresSnapshot, widenTransactionId } from "./snapshot.ts";
 export { failureDetail, postgresFailure } from "./postgres-failure.ts";
 export type { FailureKind, PostgresFailure } from "./postgres-failure.ts";
 export { PostgresRowReader } from "./row-reader.ts";

@@ -28,8 +28,8 @@ function arrayEncoder(element: ScalarType): (value: Plain) => string {
 }
 
 // String(-0) is "0".
-const floatText = (value: Plain): string => (Object.is(value, -0) ? "-0" : String(value));
-const plainText = (value: Plain): string => String(value);
+const floatText = (value: Plain): string => (Object.is(value, -0) ? "-0" : `${value as number}`);
+const plainText = (value: Plain): string => value as string;
 
 const scalarEncoders: Readonly<Record<ScalarType["kind"], (value: Plain) => string>> = {
   boolean: (value) => (value === true ? "t" : "f"),
