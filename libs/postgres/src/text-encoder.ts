@@ -29,7 +29,7 @@ function arrayEncoder(element: ScalarType): (value: Plain) => string {
 
 // String(-0) is "0".
 const floatText = (value: Plain): string => (Object.is(value, -0) ? "-0" : `${value as number}`);
-const plainText = (value: Plain): string => value as string;
+const plainText = (value: Plain): string => (typeof value === "string" ? value : (value as number | bigint).toString());
 
 const scalarEncoders: Readonly<Record<ScalarType["kind"], (value: Plain) => string>> = {
   boolean: (value) => (value === true ? "t" : "f"),
