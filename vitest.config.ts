@@ -1,0 +1,68 @@
+import { defineConfig } from "vitest/config";
+import type { TestProjectInlineConfiguration } from "vitest/config";
+import { ClosingLine } from "./libs/testkit/src/closing-line.ts";
+import { findMissingServers } from "./libs/testkit/src/needed-servers.ts";
+
+const missing = await findMissingServers();
+const everywhere = "{libs,services,tests}/**";
+
+interface Suite {
+  readonly name: string;
+  readonly include: readonly string[];
+  readonly exclude?: readonly string[];
+  readonly testTimeoutMs: number;
+}
+
+// A test's suffix says what it needs. End-to-end tests need PostgreSQL.
+const suites: readonly Suite[] = [
+  {
+    name: "unit",
+    include: [`${everywhere}/*.test.ts`],
+    exclude: ["**/*.postgres.test.ts", "**/*.python.test.ts", "tests/{architecture,e2e}/**"],
+    testTimeoutMs: 20_000,
+  },
+  { name: "architecture", include: ["tests/architecture/**/*.test.ts"], testTimeoutMs: 20_000 },
+  {
+    name: "postgres",
+    include: [`${everywhere}/*.postgres.test.ts`],
+    exclude: ["tests/e2e/**"],
+    testTimeoutMs: 60_000,
+  },
+  { name: "python", include: [`${everywhere}/*.python.test.ts`], testTimeoutMs: 120_000 },
+  { name: "e2e", include: ["tests/e2e/**/*.test.ts"], testTimeoutMs: 120_000 },
+];
+
+function isImpossible(name: string): boolean {
+  return missing.some(
+    ({ server, entirely }) => entirely && (server === name || (server === "postgres" && name === "e2e")),
+  );
+}
+
+function projectOf({ name, include, exclude = [], testTimeoutMs }: Suite): TestProjectInlineConfiguration {
+  return {
+    test: {
+      name,
+      include: isImpossible(name) ? [] : [...include],
+      exclude: ["**/node_modules/**", ...exclude],
+      pool: "forks",
+      testTimeout: testTimeoutMs,
+      hookTimeout: 60_000,
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    projects: suites.map((suite) => projectOf(suite)),
+    reporters: ["default", new ClosingLine(missing.map(({ notice }) => notice))],
+    passWithNoTests: false,
+    teardownTimeout: 20_000,
+    coverage: {
+      provider: "v8",
+      include: ["{libs,services}/*/src/**/*.ts"],
+      exclude: ["**/*.test.ts"],
+      reporter: ["text-summary", "json", "html"],
+      thresholds: { lines: 80, statements: 80, functions: 80, branches: 80 },
+    },
+  },
+});
