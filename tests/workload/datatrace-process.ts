@@ -31,6 +31,8 @@ export class DataTraceProcess {
     const child = spawn(process.execPath, [...(options.nodeArgs ?? []), entry, ...options.args], {
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
+      // Ctrl-C is for the harness alone.
+      detached: true,
     });
     this.#child = child;
     const release = child.pid === undefined ? undefined : guard({ kind: "process", pid: child.pid });

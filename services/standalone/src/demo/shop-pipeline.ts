@@ -1,0 +1,31 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { shopSchema } from "./shop-schema.ts";
+
+export const shopPipeline = "datatrace-demo";
+
+/** Where the children find the two servers: an url may hold a password, so it stays out of the file. */
+export function pipelineEnvironment(sourceUrl: string, targetUrl: string): Readonly<Record<string, string>> {
+  return { DEMO_SOURCE_URL: sourceUrl, DEMO_TARGET_URL: targetUrl };
+}
+
+/** Writes the demo's pipeline file into the folder, beside which its log will lie, and answers its path. */
+export async function writePipeline(folder: string): Promise<string> {
+  const file = join(folder, "shop.yaml");
+  await writeFile(
+    file,
+    `name: ${shopPipeline}
+sources:
+  shop: { type: postgres, url: "\${DEMO_SOURCE_URL}" }
+targets:
+  warehouse: { type: postgres, url: "\${DEMO_TARGET_URL}" }
+tasks:
+  shop:
+    from: shop
+    to: [warehouse]
+    objects:
+      - table: ${shopSchema}.*
+`,
+  );
+  return file;
+}
