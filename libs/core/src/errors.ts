@@ -276,11 +276,23 @@ export const errorTable = {
     means: "Two keys that the source calls equal can differ byte by byte, or the other way round.",
     fix: "Use a key of a deterministic type, or set `partitions: 1`.",
   },
+  "source.login_failed": {
+    retry: "operator",
+    status: 401,
+    means: "The source refuses the login.",
+    fix: "Correct user, password, database or TLS settings in the source's url.",
+  },
   "source.position_missing": {
     retry: "operator",
     status: 409,
     means: "The source has a replication slot of this name, but the log has no position for it.",
     fix: "If no other pipeline uses the slot, drop it; otherwise give this pipeline another name.",
+  },
+  "source.query_failed": {
+    retry: "operator",
+    status: 500,
+    means: "The source refused a statement.",
+    fix: "Look up the SQLSTATE that the message names in the server's log; the position is not moved.",
   },
   "source.replica_identity": {
     retry: "operator",
@@ -311,6 +323,12 @@ export const errorTable = {
     status: 422,
     means: "The table has no primary key. Only this table has stopped.",
     fix: "Add a primary key, or take the table out of the pipeline.",
+  },
+  "source.transient": {
+    retry: "timed",
+    status: 503,
+    means: "The source cannot answer right now (lock timeout, deadlock, out of connections, memory or disk).",
+    fix: "It is tried again until it works; the message names the cause.",
   },
   "source.truncate_unsupported": {
     retry: "operator",
