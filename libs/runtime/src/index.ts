@@ -17,3 +17,5 @@ export type { LogLevel } from "./log-level.ts";
 export { readableLogLine } from "./readable-log.ts";
 export { Shutdown, stopTimeoutMs } from "./shutdown.ts";
 export { StructuredLogger } from "./structured-logger.ts";
+export { Metrics } from "./metrics.ts";
+export type { PartLabels, PartMetrics } from "./part-metrics.ts";

@@ -1,0 +1,67 @@
+import { DataTraceError, errorTable } from "@datatrace/core";
+import type { ErrorCode } from "@datatrace/core";
+
+/** A message for a person with its code and its fix, as errors, findings and problems of a file are. */
+export interface Notice {
+  readonly severity: "error" | "warning" | "info";
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly fix: string;
+  /** Such as `pipeline.yaml:12 tasks.orders.sync`, or the name of a table. */
+  readonly at?: string;
+}
+
+export interface OutputStreams {
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+}
+
+/** Results go to the standard output, as text or as JSON lines; errors as text to the other one, as JSON with the results. */
+export class Output {
+  readonly json: boolean;
+  readonly streams: OutputStreams;
+
+  constructor(json: boolean, streams: OutputStreams) {
+    this.json = json;
+    this.streams = streams;
+  }
+
+  /** A line of text, which `--json` leaves out. */
+  say(line: string): void {
+    if (!this.json) this.streams.stdout.write(`${line}\n`);
+  }
+
+  /** A JSON line, which is there with `--json` only. */
+  record(event: string, fields: Readonly<Record<string, unknown>>): void {
+    if (this.json) this.streams.stdout.write(`${JSON.stringify({ event, ...fields }, printBigint)}\n`);
+  }
+
+  notice(notice: Notice): void {
+    const { severity, code, message, fix, at } = notice;
+    if (this.json) {
+      this.record(severity === "error" ? "error" : "finding", {
+        severity,
+        code,
+        message,
+        fix,
+        ...(at === undefined ? {} : { at }),
+      });
+      return;
+    }
+    const where = at === undefined ? "" : `  at ${at}\n`;
+    this.streams.stderr.write(`${severity} ${code}: ${message}\n${where}  fix: ${fix}\n`);
+  }
+}
+
+function printBigint(_: string, value: unknown): unknown {
+  return typeof value === "bigint" ? value.toString() : value;
+}
+
+/** Any error as a notice. What is not ours is a bug, and its text stays out: a driver's can hold cell values (I8). */
+export function noticeOf(error: unknown): Notice {
+  if (error instanceof DataTraceError) {
+    return { severity: "error", code: error.code, message: error.message, fix: error.fix };
+  }
+  const { means, fix } = errorTable["internal.bug"];
+  return { severity: "error", code: "internal.bug", message: means, fix };
+}
