@@ -117,7 +117,7 @@ function plainEnvelope(change: EventChange): unknown {
   const [, , txId, lsn] = origin.fields;
   return {
     before: null,
-    after: { ...after, total: decimalBytes(String(after["total"])) },
+    after: { ...after, total: decimalBytes(after["total"] as string) },
     source: {
       version: "1.0.0",
       connector: "postgresql",

@@ -82,7 +82,6 @@ export class ByteWriter {
   long(value: number | bigint): void {
     this.#reserve(maxVarintBytes);
     if (typeof value === "number") {
-      // oxlint-disable-next-line unicorn/prefer-math-trunc
       if ((value | 0) === value) this.#int(value);
       else {
         invariant(Number.isSafeInteger(value), "a long is not a safe integer");

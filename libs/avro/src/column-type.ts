@@ -10,6 +10,8 @@ type Parameters = ReadonlyMap<string, string>;
 export interface ReadColumn {
   readonly column: Column;
   readonly wire: WireType;
+  /** Our parameter says the type: the schema was not written by Debezium. */
+  readonly own: boolean;
 }
 
 /**
@@ -27,6 +29,7 @@ export function readColumn(field: AvroField): ReadColumn {
   const declared = declaredType(node, parameters, wire);
   return {
     wire,
+    own: declared !== null,
     column: {
       name: parameters.get(parameterNames.name) ?? field.name,
       type: declared ?? derivedType(node, parameters, wire),

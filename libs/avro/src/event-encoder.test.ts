@@ -9,9 +9,9 @@ import {
   UNCHANGED,
   type Value,
 } from "@datatrace/core";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { arbitraryRow, arbitraryTable } from "./arbitrary-table.ts";
+import { arbitraryRow, arbitraryTable } from "@datatrace/testkit/arbitrary-table";
 import { avscRecord, avscType, fieldNames, typesOf } from "./avsc-oracle.ts";
 import { createEventEncoder, type EventChange, type EventEncoder } from "./event-encoder.ts";
 import { encodeKeyBody, rowKeyIdentity } from "./key-encoder.ts";
@@ -72,13 +72,16 @@ const origins: fc.Arbitrary<ChangeOrigin> = fc.record({
   ),
 });
 
-function avscEnvelope(schema: string, table: TableSchema, event: EventChange): object {
+function long(value: unknown): bigint | null {
+  return value === null ? null : BigInt(value as number | bigint);
+}
+
+function avscEnvelope(schema: string, described: TableSchema, event: EventChange): object {
   const names = fieldNames(schema);
-  const types = typesOf(table);
+  const types = typesOf(described);
   const row = (cells: Row | null): object | null => (cells === null ? null : avscRecord(names, types, cells));
   const { tsUs, sequence, fields } = event.origin;
   const [namespace, tableName, txId, lsn, xmin, origin, originLsn] = fields;
-  const long = (value: unknown): bigint | null => (value === null ? null : BigInt(value as number | bigint));
   return {
     before: row(event.before),
     after: row(event.after),
@@ -106,6 +109,24 @@ function avscEnvelope(schema: string, table: TableSchema, event: EventChange): o
     ts_us: BigInt(event.processedTsUs),
     ts_ns: BigInt(event.processedTsUs) * 1000n,
   };
+}
+
+function canonical(column: Column, value: Value): Value {
+  if (Array.isArray(value)) {
+    const element = (column.type as { element: Column["type"] }).element;
+    const name = column.native.name === "_bpchar" ? "bpchar" : "";
+    return value.map((item: Value) =>
+      item === null ? null : canonical({ ...column, type: element, native: { name } }, item),
+    );
+  }
+  const { type } = column;
+  if (type.kind === "decimal") {
+    const { precision = 0, scale = -1 } = type;
+    const fixed = precision > 0 && scale >= 0 && scale <= precision;
+    return fixed ? value : (value as string).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  }
+  if (value === 0) return 0;
+  return type.kind === "string" && column.native.name === "bpchar" ? (value as string).replace(/ +$/, "") : value;
 }
 
 describe("held to avsc", () => {
@@ -172,24 +193,6 @@ describe("held to avsc", () => {
       { numRuns: 150 },
     );
   });
-
-  function canonical(column: Column, value: Value): Value {
-    if (Array.isArray(value)) {
-      const element = (column.type as { element: Column["type"] }).element;
-      const name = column.native.name === "_bpchar" ? "bpchar" : "";
-      return value.map((item: Value) =>
-        item === null ? null : canonical({ ...column, type: element, native: { name } }, item),
-      );
-    }
-    const { type } = column;
-    if (type.kind === "decimal") {
-      const { precision = 0, scale = -1 } = type;
-      const fixed = precision > 0 && scale >= 0 && scale <= precision;
-      return fixed ? value : (value as string).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
-    }
-    if (value === 0) return 0;
-    return type.kind === "string" && column.native.name === "bpchar" ? (value as string).replace(/ +$/, "") : value;
-  }
 
   test.each([31, 32, 33, 63, 64, 8191, 65_530, 70_000, 2_000_000])("a text of %i characters", (length) => {
     const schema = table({ type: { kind: "int32" } }, { type: { kind: "string" }, nullable: true });

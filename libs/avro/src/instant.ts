@@ -1,6 +1,6 @@
 import { SourceText } from "@datatrace/core";
 
-const canonical = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
+const canonical = /^(?!0000)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
 const zoned = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:?\d\d)$/;
 
 /**
@@ -22,5 +22,5 @@ function widened(text: string): string | SourceText {
   const offset = zone.includes(":") ? zone : `${zone.slice(0, 3)}:${zone.slice(3)}`;
   const instant = new Date(`${wall}${offset}`);
   const iso = Number.isNaN(instant.getTime()) ? "" : instant.toISOString();
-  return iso.length === 24 ? `${iso.slice(0, 19)}.${micros}Z` : new SourceText(text);
+  return iso.length === 24 && !iso.startsWith("0000") ? `${iso.slice(0, 19)}.${micros}Z` : new SourceText(text);
 }

@@ -4,12 +4,35 @@ import { type CellReader, cellReader } from "./cell-reader.ts";
 import type { AvroField } from "./avro-schema.ts";
 import type { ReadColumn } from "./column-type.ts";
 
+/**
+ * Debezium writes an infinite timestamp as one of two numbers, which in our own topics are just numbers (an infinite
+ * one is a `SourceText` there). Milliseconds have been made microseconds by now.
+ */
+const infinities = new Map<Value, string>(
+  [1n, 1000n].flatMap((unit) => [
+    [9_223_372_036_825_200_000n * unit, "infinity"],
+    [-9_223_372_036_832_400_000n * unit, "-infinity"],
+  ]),
+);
+
+function withInfinity(read: CellReader): CellReader {
+  return (reader) => {
+    const value = read(reader);
+    const text = typeof value === "bigint" ? infinities.get(value) : undefined;
+    return text === undefined ? value : new SourceText(text);
+  };
+}
+
 /** Reads the cells of a record, a list in the order of its fields. */
 export class CellsReader {
   readonly #cells: readonly CellReader[];
 
   constructor(fields: readonly AvroField[], columns: readonly ReadColumn[]) {
-    this.#cells = fields.map((field, at) => cellReader(field.node, (columns[at] as ReadColumn).wire));
+    this.#cells = fields.map((field, at) => {
+      const { wire, own, column } = columns[at] as ReadColumn;
+      const read = cellReader(field.node, wire);
+      return own || column.type.kind !== "timestamp" ? read : withInfinity(read);
+    });
   }
 
   read(reader: ByteReader): Value[] {

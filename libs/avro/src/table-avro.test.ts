@@ -1,7 +1,7 @@
 import type { TableSchema } from "@datatrace/core";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { arbitraryTable } from "./arbitrary-table.ts";
+import { arbitraryTable } from "@datatrace/testkit/arbitrary-table";
 import { avscType, fieldNames } from "./avsc-oracle.ts";
 import { avroFromTable } from "./table-avro.ts";
 import { postgresDescriptor } from "./postgres-origin.ts";
@@ -36,8 +36,7 @@ test("an Avro implementation parses every schema, whatever the names", () => {
     fc.property(arbitraryTable, topics, (table, topic) => {
       const { key, value } = schemasOf(table, topic);
       expect(avscType(value).name).toMatch(/\.Envelope$|^Envelope$/);
-      expect(key === null).toBe(table.key.length === 0);
-      if (key !== null) expect(fieldNames(key)).toHaveLength(table.key.length);
+      expect(key === null ? [] : fieldNames(key)).toHaveLength(table.key.length);
     }),
     { numRuns: 200 },
   );
@@ -61,8 +60,9 @@ describe("names", () => {
   });
 });
 
-describe("key schema", () => {
-  const column = (length: number, values: readonly string[]): TableSchema => ({
+/** A key of a varchar, an enum and a decimal. */
+function keyed(length: number, values: readonly string[]): TableSchema {
+  return {
     name: { schema: "public", table: "orders" },
     key: [0, 1, 2],
     columns: [
@@ -75,17 +75,19 @@ describe("key schema", () => {
         nullable: false,
       },
     ],
-  });
+  };
+}
 
+describe("key schema", () => {
   test("a longer varchar and a new enum value leave it as it is", () => {
-    const before = schemasOf(column(10, ["sad"]));
-    const after = schemasOf(column(20, ["sad", "ok"]));
+    const before = schemasOf(keyed(10, ["sad"]));
+    const after = schemasOf(keyed(20, ["sad", "ok"]));
     expect(after.key).toBe(before.key);
     expect(after.value).not.toBe(before.value);
   });
 
   test("a decimal keeps its scale and precision, and nothing of the source's type is there", () => {
-    const { key } = schemasOf(column(10, ["sad"]));
+    const { key } = schemasOf(keyed(10, ["sad"]));
     expect(key).not.toContain("__debezium.source.column");
     expect(JSON.parse(key ?? "")).toMatchObject({
       fields: [{}, {}, { type: { type: "bytes", logicalType: "decimal", scale: 2, precision: 8 } }],

@@ -1,4 +1,4 @@
-/** Random tables and rows for property tests. Nothing here is used at run time. */
+/** Random tables and rows for property tests. */
 import {
   type CanonicalType,
   type Column,
@@ -9,7 +9,7 @@ import {
   UNCHANGED,
   type Value,
 } from "@datatrace/core";
-import fc from "fast-check";
+import * as fc from "fast-check";
 
 const text = fc.string({ unit: "binary", maxLength: 40 });
 const name = fc.oneof(
