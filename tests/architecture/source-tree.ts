@@ -11,7 +11,7 @@ export interface SourceFile {
   readonly text: string;
   /** What it imports or exports from, as written. */
   readonly imports: readonly string[];
-  /** Files that it names by `new URL`, to run them as a worker or a program, as written. */
+  /** Files that it names in order to run them, as a worker or a program, as written. */
   readonly programs: readonly string[];
 }
 
@@ -65,9 +65,12 @@ function parse(path: string, text: string): SourceFile {
     text,
     imports: [
       ...found(code, /(?:^|[\s};])(?:from|import)\s*\(?\s*"([\w@./:-]+)"/g),
-      ...found(code, /import\.meta\.resolve\(\s*"([\w@./:-]+)"/g),
+      ...found(code, /import\.meta\.resolve\(\s*"([\w@][\w@./:-]*)"/g),
     ],
-    programs: found(code, /new URL\(\s*"([\w./-]+\.ts)", import\.meta\.url/g),
+    programs: [
+      ...found(code, /new URL\(\s*"([\w./-]+\.ts)", import\.meta\.url/g),
+      ...found(code, /import\.meta\.resolve\(\s*"(\.[\w./-]+)"/g),
+    ],
   };
 }
 

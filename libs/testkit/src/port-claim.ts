@@ -48,12 +48,15 @@ async function isFree(port: number): Promise<boolean> {
   return promise;
 }
 
-/** Claims a free port until disposed of, in this process and against every other. */
-export async function claimPort(): Promise<PortClaim> {
+function* randomPorts(): Generator<number> {
+  for (let attempt = 0; attempt < 1000; attempt++) yield randomInt(lowest, highest);
+}
+
+/** Claims the first free one of these ports until disposed of, in this process and against every other. */
+export async function claimPort(ports: Iterable<number> = randomPorts()): Promise<PortClaim> {
   const folder = join(tmpdir(), `datatrace-ports-${process.getuid?.() ?? ""}`);
   mkdirSync(folder, { recursive: true });
-  for (let attempt = 0; attempt < 1000; attempt++) {
-    const port = randomInt(lowest, highest);
+  for (const port of ports) {
     const file = join(folder, String(port));
     if (!tryClaim(file)) continue;
     const release = guard({ kind: "path", path: file });
@@ -64,5 +67,5 @@ export async function claimPort(): Promise<PortClaim> {
     if (await isFree(port)) return { port, [Symbol.dispose]: dispose };
     dispose();
   }
-  throw new Error(`no free port between ${lowest} and ${highest}`);
+  throw new Error("no free port");
 }
