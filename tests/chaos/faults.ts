@@ -17,6 +17,13 @@ export interface Failpoint {
 
 /** Every failpoint of the product; a test holds this list against the sources. */
 export const failpoints: readonly Failpoint[] = [
+  { name: "capture.after_add_table", part: "capture", phase: "start", maxHit: 1 },
+  { name: "capture.after_low_watermark", part: "capture", phase: "start", maxHit: 6 },
+  { name: "capture.after_chunk_read", part: "capture", phase: "start", maxHit: 6 },
+  { name: "capture.before_chunk_publish", part: "capture", phase: "start", maxHit: 6 },
+  { name: "capture.before_append", part: "capture", phase: "any", maxHit: 20 },
+  { name: "capture.after_append", part: "capture", phase: "any", maxHit: 20 },
+  { name: "capture.before_ack", part: "capture", phase: "any", maxHit: 20 },
   { name: "log.mid_append", part: "capture", phase: "any", maxHit: 20 },
   { name: "log.before_commit", part: "capture", phase: "any", maxHit: 20 },
   { name: "log.after_commit", part: "capture", phase: "any", maxHit: 20 },
@@ -57,7 +64,7 @@ export const frozenFaults = [
   /** The target dies while a sink is about to commit, and comes back before the sink goes on. */
   "kill target at sink.before_commit",
   /** The source dies while capture has appended and not yet acknowledged. */
-  "kill source at log.after_commit",
+  "kill source at capture.before_ack",
 ] as const;
 
 export type FrozenFault = (typeof frozenFaults)[number];
@@ -67,7 +74,7 @@ export const frozenAt: Readonly<Record<FrozenFault, string>> = {
   "freeze sink in its transaction past its successor": "sink.after_first_update",
   "freeze capture in its append": "log.before_commit",
   "kill target at sink.before_commit": "sink.before_commit",
-  "kill source at log.after_commit": "log.after_commit",
+  "kill source at capture.before_ack": "capture.before_ack",
 };
 
 export type Fault =

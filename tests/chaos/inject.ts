@@ -5,7 +5,7 @@ import type { Random } from "../workload/random.ts";
 import { connected } from "./arena.ts";
 import type { Arena, Side } from "./arena.ts";
 import type { Fault, FrozenFault, PlainFault } from "./faults.ts";
-import type { Armed, Stage } from "./stage.ts";
+import type { Armed, Order, Stage } from "./stage.ts";
 
 export interface Scene {
   readonly arena: Arena;
@@ -24,18 +24,20 @@ const successorDeadlineMs = 45_000;
 /** Makes the fault happen and sees to it that everything runs again. False when its place was not reached in time. */
 export async function inject(scene: Scene, fault: Fault, armedAtStart: Armed | null): Promise<boolean> {
   if (fault.kind === "plain") return await plain[fault.name](scene);
-  const action = fault.kind === "kill-at" ? "kill" : "stop";
-  const { part, name } = fault.failpoint;
-  const order = { failpoint: name, action, hit: fault.hit } as const;
-  const armed = armedAtStart ?? (await scene.stage.restartUnder(part, order));
-  const fired = await armed.fired(fireDeadlineMs);
-  if (!fired) {
+  const armed = armedAtStart ?? (await scene.stage.restartUnder(orderOf(fault)));
+  const process = await armed.fired(fireDeadlineMs);
+  if (process === null) {
     // It must not fire later, in the middle of something else.
-    await scene.stage.kill(scene.stage.partFor(part));
+    await scene.stage.kill(scene.stage.partFor(fault.failpoint.part));
     return false;
   }
-  if (fault.kind === "frozen-at") await frozen[fault.name](scene, armed.process);
+  if (fault.kind === "frozen-at") await frozen[fault.name](scene, process);
   return true;
+}
+
+/** What the process is told for a fault at a failpoint. */
+export function orderOf({ kind, failpoint, hit }: Exclude<Fault, { kind: "plain" }>): Order {
+  return { role: failpoint.part, failpoint: failpoint.name, action: kind === "kill-at" ? "kill" : "stop", hit };
 }
 
 const plain: Readonly<Record<PlainFault, (scene: Scene) => Promise<boolean>>> = {
@@ -74,7 +76,7 @@ const frozen: Readonly<Record<FrozenFault, (scene: Scene, process: DataTraceProc
     await killServer(arena.target, random.int(0, 300));
     process.signal("SIGCONT");
   },
-  "kill source at log.after_commit": async ({ arena, random }, process) => {
+  "kill source at capture.before_ack": async ({ arena, random }, process) => {
     await killServer(arena.source, random.int(0, 300));
     process.signal("SIGCONT");
   },

@@ -15,7 +15,7 @@ import type { Convergence } from "./convergence.ts";
 import type { RoundPlan } from "./deck.ts";
 import { failpoints } from "./faults.ts";
 import type { Fault } from "./faults.ts";
-import { inject } from "./inject.ts";
+import { inject, orderOf } from "./inject.ts";
 import type { Scene } from "./inject.ts";
 import { Stage } from "./stage.ts";
 import { DataTraceProcess } from "../workload/datatrace-process.ts";
@@ -94,19 +94,8 @@ export async function runRound(
     // In every second round transactions are open, and rows are written, before the stream exists.
     const early = plan.random.chance(0.5);
     if (early) workload.start();
-    const [first] = plan.faults;
-    const startOrder =
-      first !== undefined && first.kind !== "plain" && first.failpoint.phase === "start"
-        ? ({
-            failpoint: first.failpoint.name,
-            action: first.kind === "kill-at" ? "kill" : "stop",
-            hit: first.hit,
-          } as const)
-        : null;
-    const armed = stage.start(
-      first !== undefined && first.kind !== "plain" ? first.failpoint.part : "capture",
-      startOrder,
-    );
+    const atStart = plan.faults.filter((fault) => fault.kind !== "plain" && fault.failpoint.phase === "start");
+    const armed = stage.start(atStart.flatMap((fault) => (fault.kind === "plain" ? [] : [orderOf(fault)])));
     await streamExists(arena, pipeline);
     workload.streamExists();
     if (!early) workload.start();
@@ -121,7 +110,7 @@ export async function runRound(
       const fault = pending.shift() ?? (missingFaults(faults, limits) ? spare(scene) : null);
       if (fault !== null) {
         const faultBegunMs = performance.now();
-        const hit = await inject(scene, fault, fault === first && startOrder !== null ? armed : null);
+        const hit = await inject(scene, fault, armed[atStart.indexOf(fault)] ?? null);
         faults.push({ fault: fault.name, hit, ms: Math.round(performance.now() - faultBegunMs) });
       }
       await delay(scene.random.int(100, 900));
@@ -163,7 +152,7 @@ export async function runRound(
     rolledBack: counts.rolledBack,
     columnsAdded: counts.columnsAdded,
     faults,
-    firedFailpoints: await stage.firedFailpoints(),
+    firedFailpoints: stage.firedFailpoints(),
     log: audit,
     compared,
     ledgerChanges,

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { waitFor } from "@datatrace/testkit";
@@ -12,17 +12,18 @@ export interface SelfExit {
   readonly lastLines: readonly string[];
 }
 
-interface Order {
+/** What a process is told to do to itself, and where. */
+export interface Order {
+  readonly role: "capture" | "sink";
   readonly failpoint: string;
   readonly action: "kill" | "stop";
   readonly hit: number;
 }
 
-/** A failpoint order that a running process has been given. */
+/** An order that has been given to a process, or will be to the next. */
 export interface Armed {
-  readonly process: DataTraceProcess;
-  /** True when it was carried out before the deadline. */
-  fired(deadlineMs: number): Promise<boolean>;
+  /** The process that carried it out, or null when none had by the deadline. */
+  fired(deadlineMs: number): Promise<DataTraceProcess | null>;
 }
 
 const terminateDeadlineMs = 10_000;
@@ -36,6 +37,9 @@ export class Stage {
   readonly #running = new Map<Part, DataTraceProcess>();
   readonly #selfExits: SelfExit[] = [];
   readonly #retired = new Set<DataTraceProcess>();
+  readonly #processes = new Map<number, DataTraceProcess>();
+  /** Given to the next processes of a part, one each. */
+  readonly #orders = new Map<Part, Order[]>();
   #stopping = false;
 
   constructor(folder: string, file: string, topology: Topology) {
@@ -53,14 +57,14 @@ export class Stage {
     return this.#parts.includes(role) ? role : "standalone";
   }
 
-  /** Starts every part; the one of `order` already under its failpoint. */
-  start(role: "capture" | "sink", order: Order | null): Armed | null {
-    let armed: Armed | null = null;
-    for (const part of this.#parts) {
-      const mine = order !== null && part === this.partFor(role) ? order : null;
-      const process = this.#spawn(part, mine);
-      if (mine !== null) armed = this.#armed(process, mine);
+  /** Starts every part. The first process of a part gets the first of its orders, the one after it the next. */
+  start(orders: readonly Order[]): readonly Armed[] {
+    const armed = orders.map((order) => this.#armed(order));
+    for (const order of orders) {
+      const part = this.partFor(order.role);
+      this.#orders.set(part, [...(this.#orders.get(part) ?? []), order]);
     }
+    for (const part of this.#parts) this.#spawn(part);
     return armed;
   }
 
@@ -76,12 +80,15 @@ export class Stage {
   }
 
   /** Kills the part and starts it again under a failpoint. */
-  async restartUnder(role: "capture" | "sink", order: Order): Promise<Armed> {
-    const part = this.partFor(role);
+  async restartUnder(order: Order): Promise<Armed> {
+    const part = this.partFor(order.role);
     const old = await this.process(part);
     this.#retired.add(old);
     await old.kill();
-    return this.#armed(this.#spawn(part, order), order);
+    const armed = this.#armed(order);
+    this.#orders.set(part, [order]);
+    this.#spawn(part);
+    return armed;
   }
 
   /** Starts a second process for the part, which becomes the part; the old one is no longer looked after. */
@@ -89,7 +96,7 @@ export class Stage {
     const old = this.#running.get(part);
     if (old === undefined) return null;
     this.#retired.add(old);
-    return { old, successor: this.#spawn(part, null) };
+    return { old, successor: this.#spawn(part) };
   }
 
   /** SIGTERM to all. False when one had to be killed, or ended with another code than 0. */
@@ -112,26 +119,24 @@ export class Stage {
     return [...this.#running].flatMap(([part, process]) => process.lines.slice(-60).map((line) => `${part}: ${line}`));
   }
 
-  /** How often each failpoint was carried out in this round. */
-  async firedFailpoints(): Promise<readonly string[]> {
-    const text = await readFile(this.#failpointLog, "utf8").catch(() => "");
-    return text
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => (JSON.parse(line) as { readonly failpoint: string }).failpoint);
+  /** Every failpoint that was carried out in this round. */
+  firedFailpoints(): readonly string[] {
+    return this.#failpointLines().map((line) => (JSON.parse(line) as { readonly failpoint: string }).failpoint);
   }
 
-  #spawn(part: Part, order: Order | null): DataTraceProcess {
+  #spawn(part: Part): DataTraceProcess {
+    const order = this.#orders.get(part)?.shift();
     const only = part === "standalone" ? [] : ["--only", part];
     const process = new DataTraceProcess({
       args: ["run", this.#file, "--json", ...only],
       nodeArgs: ["--import", "@datatrace/testkit/failpoints"],
       env: {
-        DATATRACE_FAILPOINTS: order === null ? "" : `${order.failpoint}=${order.action}@${order.hit}`,
+        DATATRACE_FAILPOINTS: order === undefined ? "" : `${order.failpoint}=${order.action}@${order.hit}`,
         DATATRACE_FAILPOINT_LOG: this.#failpointLog,
       },
     });
     this.#running.set(part, process);
+    this.#processes.set(process.pid, process);
     void this.#lookAfter(part, process);
     return process;
   }
@@ -145,24 +150,35 @@ export class Stage {
       await delay(startAgainMs);
       if (this.#stopping) return;
     }
-    this.#spawn(part, null);
+    this.#spawn(part);
   }
 
-  #armed(process: DataTraceProcess, order: Order): Armed {
+  /** An order is recognized by its place, action and hit: those of one round differ, or follow each other. */
+  #armed(order: Order): Armed {
+    const mine = `"failpoint":"${order.failpoint}","action":"${order.action}","hit":${order.hit},"pid":`;
+    const before = this.#pidsAfter(mine).length;
     return {
-      process,
       fired: async (deadlineMs) => {
         const end = performance.now() + deadlineMs;
         for (;;) {
-          // Looked at before the file: a line is written before its process ends.
-          const over = performance.now() > end || process.end !== null;
-          const text = await readFile(this.#failpointLog, "utf8").catch(() => "");
-          const mine = `"failpoint":"${order.failpoint}","action":"${order.action}","hit":${order.hit},"pid":${process.pid}`;
-          if (text.includes(mine)) return true;
-          if (over) return false;
+          const pid = this.#pidsAfter(mine)[before];
+          if (pid !== undefined) return this.#processes.get(pid) ?? null;
+          if (performance.now() > end) return null;
           await delay(10);
         }
       },
     };
+  }
+
+  #pidsAfter(text: string): readonly number[] {
+    return this.#failpointLines()
+      .filter((line) => line.includes(text))
+      .map((line) => (JSON.parse(line) as { readonly pid: number }).pid);
+  }
+
+  #failpointLines(): readonly string[] {
+    if (!existsSync(this.#failpointLog)) return [];
+    // The last line may still be on its way.
+    return readFileSync(this.#failpointLog, "utf8").split("\n").slice(0, -1);
   }
 }
