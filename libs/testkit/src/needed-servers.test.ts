@@ -1,0 +1,43 @@
+import { chmodSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, expect, test, vi } from "vitest";
+import { findMissingServers } from "./needed-servers.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+/** A path on which only this `python3` is found. */
+async function pathWith(python: string | undefined) {
+  const folder = await temporaryDirectory("path");
+  if (python !== undefined) {
+    writeFileSync(join(folder.path, "python3"), `#!/bin/sh\n${python}\n`);
+    chmodSync(join(folder.path, "python3"), 0o755);
+  }
+  symlinkSync("/bin/sh", join(folder.path, "sh"));
+  return folder;
+}
+
+test("nothing is missing where Python has its venv module and PostgreSQL is given", async () => {
+  await using folder = await pathWith("exit 0");
+  vi.stubEnv("PATH", folder.path);
+  vi.stubEnv("POSTGRES_14_URL", "postgresql://127.0.0.1:1/x");
+  vi.stubEnv("POSTGRES_18_URL", "postgresql://127.0.0.1:1/x");
+  expect(await findMissingServers()).toEqual([]);
+});
+
+test.for([
+  { name: "absent", python: undefined },
+  { name: "without venv", python: "exit 1" },
+])("Python $name is named, with what to do, and is an error where it is required", async ({ python }) => {
+  await using folder = await pathWith(python);
+  vi.stubEnv("PATH", folder.path);
+  vi.stubEnv("POSTGRES_14_URL", "postgresql://127.0.0.1:1/x");
+  vi.stubEnv("POSTGRES_18_URL", "postgresql://127.0.0.1:1/x");
+  vi.stubEnv("REQUIRE_SERVERS", "postgres");
+  const notice = "python is missing: install Python 3 with its venv module";
+  expect(await findMissingServers()).toEqual([{ server: "python", entirely: true, notice }]);
+  vi.stubEnv("REQUIRE_SERVERS", "postgres, python");
+  await expect(findMissingServers()).rejects.toThrow(`REQUIRE_SERVERS asks for python. ${notice}`);
+});
