@@ -5,14 +5,14 @@ import type { Random } from "../workload/random.ts";
 import { connected } from "./arena.ts";
 import type { Arena, Side } from "./arena.ts";
 import type { Fault, FrozenFault, PlainFault } from "./faults.ts";
+import type { PipelineNames } from "./pipeline-names.ts";
 import type { Armed, Order, Stage } from "./stage.ts";
 
 export interface Scene {
   readonly arena: Arena;
   readonly stage: Stage;
   readonly random: Random;
-  /** Name of the pipeline: part of its slot's name and of its deliveries'. */
-  readonly pipeline: string;
+  readonly names: PipelineNames;
 }
 
 /** How long a failpoint may take to be reached after its process was started. */
@@ -142,21 +142,20 @@ async function succeed(
 }
 
 /** Something that only grows, and only when the part does its work: acknowledged bytes of the slot, offsets in the target. */
-async function progress({ arena, pipeline }: Scene, part: "capture" | "sink"): Promise<bigint> {
-  const slot = `${pipeline.replaceAll("-", "_")}%`;
+async function progress({ arena, names }: Scene, part: "capture" | "sink"): Promise<bigint> {
   const question =
     part === "capture"
       ? {
-          side: arena.source,
-          text: `SELECT coalesce(sum(confirmed_flush_lsn - '0/0'), 0)::text AS n FROM pg_replication_slots WHERE slot_name LIKE $1`,
-          value: `%${slot}`,
+          url: arena.source.directUrl,
+          text: "SELECT coalesce(sum(confirmed_flush_lsn - '0/0'), 0)::text AS n FROM pg_replication_slots WHERE slot_name LIKE $1",
+          value: names.slotPattern,
         }
       : {
-          side: arena.target,
-          text: `SELECT coalesce(sum(next_offset), 0)::text AS n FROM _datatrace_offsets WHERE delivery LIKE $1`,
-          value: `%${pipeline}%`,
+          url: arena.target.directUrl,
+          text: "SELECT coalesce(sum(next_offset), 0)::text AS n FROM _datatrace_offsets WHERE delivery = $1",
+          value: names.delivery,
         };
-  return await connected(question.side.directUrl, async (client) => {
+  return await connected(question.url, async (client) => {
     const result = await client.query<{ n: string }>(question.text, [question.value]);
     return BigInt(result.rows[0]?.n ?? 0);
   });

@@ -1,6 +1,8 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { positionTopic } from "@datatrace/core";
+import { openSqliteEventLog } from "@datatrace/event-log-sqlite";
 import { waitFor } from "@datatrace/testkit";
 import { workloadSchema, workloadTables } from "../workload/chaos-tables.ts";
 import { readLedger } from "../workload/ledger.ts";
@@ -17,6 +19,8 @@ import { failpoints } from "./faults.ts";
 import type { Fault } from "./faults.ts";
 import { inject, orderOf } from "./inject.ts";
 import type { Scene } from "./inject.ts";
+import { pipelineNames } from "./pipeline-names.ts";
+import type { PipelineNames } from "./pipeline-names.ts";
 import { Stage } from "./stage.ts";
 import { DataTraceProcess } from "../workload/datatrace-process.ts";
 
@@ -65,8 +69,8 @@ export async function runRound(
   limits: RoundLimits,
 ): Promise<RoundReport> {
   const begunMs = performance.now();
-  const schema = `chaos_${index}`;
-  const pipeline = `chaos-${index}`;
+  const names = pipelineNames(index);
+  const { schema, pipeline } = names;
   const log = join(folder, "log");
   await mkdir(folder, { recursive: true });
   const file = join(folder, "pipeline.yaml");
@@ -79,7 +83,7 @@ export async function runRound(
   await keepEverything(log, pipeline, schema);
 
   const stage = new Stage(folder, file, plan.topology);
-  const scene: Scene = { arena, stage, random: plan.random.fork(1), pipeline };
+  const scene: Scene = { arena, stage, random: plan.random.fork(1), names };
   const workload = new Workload(
     { url: arena.source.directUrl, schema, random: plan.random.fork(2), clients: 5, transactionsPerSecond },
     true,
@@ -96,7 +100,7 @@ export async function runRound(
     if (early) workload.start();
     const atStart = plan.faults.filter((fault) => fault.kind !== "plain" && fault.failpoint.phase === "start");
     const armed = stage.start(atStart.flatMap((fault) => (fault.kind === "plain" ? [] : [orderOf(fault)])));
-    await streamExists(arena, pipeline);
+    await streamBegins(log, names);
     workload.streamExists();
     if (!early) workload.start();
     const loadBegunMs = performance.now();
@@ -131,8 +135,8 @@ export async function runRound(
     ledgerChanges = totals.entries;
     audit = logAudit.result(ledger);
     if (audit.failures > 0) problems.push(`log: ${audit.failures} failures`, ...audit.examples);
-    problems.push(...(await quarantined(arena, pipeline)));
-    if (problems.length === 0) problems.push(...(await decommission(arena, pipeline, file)));
+    problems.push(...(await quarantined(arena, names)));
+    if (problems.length === 0) problems.push(...(await decommission(arena, names, file)));
   } catch (error) {
     problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
@@ -141,7 +145,7 @@ export async function runRound(
   await stage.abandon();
   arena.source.proxy.restore();
   arena.target.proxy.restore();
-  await clean(arena, schema, pipeline);
+  await clean(arena, names);
   const counts = workload.counts;
   return {
     round: index,
@@ -184,19 +188,15 @@ function pipelineText(arena: Arena, pipeline: string, schema: string): string {
   ].join("\n");
 }
 
-/** Returns when the pipeline's slot is there and has a consistent point. */
-async function streamExists(arena: Arena, pipeline: string): Promise<void> {
-  await waitFor(
-    async () =>
-      await connected(arena.source.directUrl, async (client) => {
-        const slots = await client.query(
-          "SELECT FROM pg_replication_slots WHERE confirmed_flush_lsn IS NOT NULL AND NOT temporary AND slot_name LIKE $1",
-          [`%${pipeline.replaceAll("-", "_")}%`],
-        );
-        return slots.rowCount === 1;
-      }).catch(() => false),
-    { deadlineMs: 60_000, what: "the replication slot", intervalMs: 25 },
-  );
+/** Returns when the capture has stored its first position: whatever begins from now on is in its stream. */
+async function streamBegins(directory: string, { capture }: PipelineNames): Promise<void> {
+  await using log = await openSqliteEventLog({ directory });
+  const topic = positionTopic(capture);
+  await waitFor(async () => (await log.topic(topic)) !== null && (await log.latestByKey(topic)).length > 0, {
+    deadlineMs: 60_000,
+    what: "the first position",
+    intervalMs: 25,
+  });
 }
 
 function missingFaults(faults: readonly InjectedFault[], limits: RoundLimits): boolean {
@@ -212,45 +212,42 @@ function spare({ random }: Scene): Fault {
 }
 
 /** Nothing that the workload writes may be refused by the target. */
-async function quarantined(arena: Arena, pipeline: string): Promise<readonly string[]> {
+async function quarantined(arena: Arena, { delivery }: PipelineNames): Promise<readonly string[]> {
   return await connected(arena.target.directUrl, async (client) => {
     const result = await client.query<{ code: string; n: string }>(
-      "SELECT code, count(*) AS n FROM _datatrace_quarantine WHERE delivery LIKE $1 GROUP BY code",
-      [`%${pipeline}%`],
+      "SELECT code, count(*) AS n FROM _datatrace_quarantine WHERE delivery = $1 GROUP BY code",
+      [delivery],
     );
     return result.rows.map((row) => `${row.n} changes in quarantine: ${row.code}`);
   });
 }
 
-async function decommission(arena: Arena, pipeline: string, file: string): Promise<readonly string[]> {
+async function decommission(arena: Arena, { slotPattern }: PipelineNames, file: string): Promise<readonly string[]> {
   const process = new DataTraceProcess({ args: ["decommission", file, "--yes"] });
   const end = await process.ended;
   if (end.code !== 0) return [`decommission ended with code ${end.code}: ${process.lines.slice(-5).join(" | ")}`];
   return await connected(arena.source.directUrl, async (client) => {
-    const slots = await client.query("SELECT FROM pg_replication_slots WHERE slot_name LIKE $1", [
-      `%${pipeline.replaceAll("-", "_")}%`,
-    ]);
+    const slots = await client.query("SELECT FROM pg_replication_slots WHERE slot_name LIKE $1", [slotPattern]);
     return slots.rowCount === 0 ? [] : ["decommission left the slot behind"];
   });
 }
 
 /** Whatever happened: the next round finds no slot that holds WAL, and no tables of this one. */
-async function clean(arena: Arena, schema: string, pipeline: string): Promise<void> {
+async function clean(arena: Arena, { schema, slotPattern }: PipelineNames): Promise<void> {
   for (const side of [arena.source, arena.target]) {
     if (side.server.pid === undefined) await side.server.start();
   }
   await connected(arena.source.directUrl, async (client) => {
-    const slot = `%${pipeline.replaceAll("-", "_")}%`;
     await client.query(
       "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active AND slot_name LIKE $1",
-      [slot],
+      [slotPattern],
     );
     await waitFor(
       async () =>
         (
           await client.query<{ n: string }>(
             "SELECT count(*) AS n FROM pg_replication_slots WHERE active AND slot_name LIKE $1",
-            [slot],
+            [slotPattern],
           )
         ).rows[0]?.n === "0",
       { deadlineMs: 10_000, what: "the slot to be free" },

@@ -3,7 +3,7 @@ import type { PublishedTable } from "@datatrace/core";
 import { openSqliteEventLog } from "@datatrace/event-log-sqlite";
 import type { SqliteEventLog } from "@datatrace/event-log-sqlite";
 import { Client } from "pg";
-import { shopPipeline } from "./shop-pipeline.ts";
+import { shopDelivery } from "./shop-pipeline.ts";
 
 /** What the log and the target say about the pipeline, whichever of its processes are alive. */
 export interface Progress {
@@ -63,8 +63,8 @@ async function appliedOffsets(url: string): Promise<ReadonlyMap<string, bigint> 
   try {
     await client.connect();
     const result = await client.query<{ place: string; next_offset: string }>(
-      `SELECT topic || '/' || partition AS place, next_offset FROM _datatrace_offsets WHERE delivery LIKE $1`,
-      [`%${shopPipeline}%`],
+      `SELECT topic || '/' || partition AS place, next_offset FROM _datatrace_offsets WHERE delivery = $1`,
+      [shopDelivery],
     );
     return new Map(result.rows.map((row) => [row.place, BigInt(row.next_offset)]));
   } catch {

@@ -2,7 +2,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { shopSchema } from "./shop-schema.ts";
 
-export const shopPipeline = "datatrace-demo";
+const pipeline = "datatrace-demo";
+
+/** Under this name the target keeps the demo's offsets: pipeline, task, target. */
+export const shopDelivery = `${pipeline}.shop.warehouse`;
 
 /** Where the children find the two servers: an url may hold a password, so it stays out of the file. */
 export function pipelineEnvironment(sourceUrl: string, targetUrl: string): Readonly<Record<string, string>> {
@@ -14,7 +17,7 @@ export async function writePipeline(folder: string): Promise<string> {
   const file = join(folder, "shop.yaml");
   await writeFile(
     file,
-    `name: ${shopPipeline}
+    `name: ${pipeline}
 sources:
   shop: { type: postgres, url: "\${DEMO_SOURCE_URL}" }
 targets:
