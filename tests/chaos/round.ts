@@ -1,9 +1,7 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { positionTopic } from "@datatrace/core";
-import { openSqliteEventLog } from "@datatrace/event-log-sqlite";
-import { waitFor } from "@datatrace/testkit";
+
 import { workloadSchema, workloadTables } from "../workload/chaos-tables.ts";
 import { readLedger } from "../workload/ledger.ts";
 import { LogAudit } from "../workload/log-audit.ts";
@@ -20,9 +18,8 @@ import type { Fault } from "./faults.ts";
 import { inject, orderOf } from "./inject.ts";
 import type { Scene } from "./inject.ts";
 import { pipelineNames } from "./pipeline-names.ts";
-import type { PipelineNames } from "./pipeline-names.ts";
+import { clean, decommission, quarantined, streamBegins } from "./pipeline-state.ts";
 import { Stage } from "./stage.ts";
-import { DataTraceProcess } from "../workload/datatrace-process.ts";
 
 export interface RoundLimits {
   readonly loadMs: number;
@@ -188,17 +185,6 @@ function pipelineText(arena: Arena, pipeline: string, schema: string): string {
   ].join("\n");
 }
 
-/** Returns when the capture has stored its first position: whatever begins from now on is in its stream. */
-async function streamBegins(directory: string, { capture }: PipelineNames): Promise<void> {
-  await using log = await openSqliteEventLog({ directory });
-  const topic = positionTopic(capture);
-  await waitFor(async () => (await log.topic(topic)) !== null && (await log.latestByKey(topic)).length > 0, {
-    deadlineMs: 60_000,
-    what: "the first position",
-    intervalMs: 25,
-  });
-}
-
 function missingFaults(faults: readonly InjectedFault[], limits: RoundLimits): boolean {
   const hits = faults.filter((fault) => fault.hit);
   const atFailpoint = hits.some((fault) => failpoints.some(({ name }) => fault.fault.endsWith(name)));
@@ -209,55 +195,4 @@ function missingFaults(faults: readonly InjectedFault[], limits: RoundLimits): b
 function spare({ random }: Scene): Fault {
   const failpoint = random.pick(failpoints.filter(({ name }) => /^(log|sink)\.(before|after)_commit$/.test(name)));
   return { kind: "kill-at", name: failpoint.name, failpoint, hit: random.int(1, 5) };
-}
-
-/** Nothing that the workload writes may be refused by the target. */
-async function quarantined(arena: Arena, { delivery }: PipelineNames): Promise<readonly string[]> {
-  return await connected(arena.target.directUrl, async (client) => {
-    const result = await client.query<{ code: string; n: string }>(
-      "SELECT code, count(*) AS n FROM _datatrace_quarantine WHERE delivery = $1 GROUP BY code",
-      [delivery],
-    );
-    return result.rows.map((row) => `${row.n} changes in quarantine: ${row.code}`);
-  });
-}
-
-async function decommission(arena: Arena, { slotPattern }: PipelineNames, file: string): Promise<readonly string[]> {
-  const process = new DataTraceProcess({ args: ["decommission", file, "--yes"] });
-  const end = await process.ended;
-  if (end.code !== 0) return [`decommission ended with code ${end.code}: ${process.lines.slice(-5).join(" | ")}`];
-  return await connected(arena.source.directUrl, async (client) => {
-    const slots = await client.query("SELECT FROM pg_replication_slots WHERE slot_name LIKE $1", [slotPattern]);
-    return slots.rowCount === 0 ? [] : ["decommission left the slot behind"];
-  });
-}
-
-/** Whatever happened: the next round finds no slot that holds WAL, and no tables of this one. */
-async function clean(arena: Arena, { schema, slotPattern }: PipelineNames): Promise<void> {
-  for (const side of [arena.source, arena.target]) {
-    if (side.server.pid === undefined) await side.server.start();
-  }
-  await connected(arena.source.directUrl, async (client) => {
-    await client.query(
-      "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active AND slot_name LIKE $1",
-      [slotPattern],
-    );
-    await waitFor(
-      async () =>
-        (
-          await client.query<{ n: string }>(
-            "SELECT count(*) AS n FROM pg_replication_slots WHERE active AND slot_name LIKE $1",
-            [slotPattern],
-          )
-        ).rows[0]?.n === "0",
-      { deadlineMs: 10_000, what: "the slot to be free" },
-    );
-    await client.query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name LIKE $1", [
-      slot,
-    ]);
-    await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
-  });
-  await connected(arena.target.directUrl, async (client) => {
-    await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`);
-  });
 }
