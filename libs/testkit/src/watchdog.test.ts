@@ -11,7 +11,8 @@ const deadlineMs = 10_000;
 /** Says what it has started, then waits for ever. */
 const program = `
 import { spawn } from "node:child_process";
-import { guard, temporaryDirectory } from ${JSON.stringify(join(import.meta.dirname, "index.ts"))};
+import { temporaryDirectory } from ${JSON.stringify(join(import.meta.dirname, "temporary-directory.ts"))};
+import { guard } from ${JSON.stringify(join(import.meta.dirname, "watchdog.ts"))};
 const kept = await temporaryDirectory("kept");
 const gone = await temporaryDirectory("gone");
 await gone[Symbol.asyncDispose]();
