@@ -25,6 +25,17 @@ test("key cells survive the stored JSON exactly", () => {
 });
 
 test("two different keys have different texts", () => {
-  const keys: readonly (Row | null)[] = [null, [], [null], ["null"], [0], [-0], ["0"], [0n], [Uint8Array.of(48)], [[0]]];
+  const keys: readonly (Row | null)[] = [
+    null,
+    [],
+    [null],
+    ["null"],
+    [0],
+    [-0],
+    ["0"],
+    [0n],
+    [Uint8Array.of(48)],
+    [[0]],
+  ];
   expect(new Set(keys.map(cellsText)).size).toBe(keys.length);
 });

@@ -3,9 +3,9 @@ import type { Column, TableSchema } from "@datatrace/core";
 
 /**
  * Who says what the table looks like. `stream`: in log order, so it may lag behind the catalog; it knows nothing of
- * nullability. `catalog`: the table of now.
+ * nullability. `chunk`: a read of a moment ago. `catalog`: the table of now.
  */
-export type SchemaWitness = "stream" | "catalog";
+export type SchemaWitness = "stream" | "chunk" | "catalog";
 
 export type VersionMatch =
   /** `versions[index]` is this version; `nullable` names columns that must become nullable in it. */
