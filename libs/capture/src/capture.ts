@@ -179,7 +179,8 @@ class RunningCapture implements Capture {
     const { source, log, capture } = this.#options;
     // Fences whoever may still run: a stream must not be made anew behind this.
     await using _writer = apply ? await log.openWriter(writerId(capture), signal) : null;
-    const state = (await log.topic(stateTopic(capture), signal)) === null ? [] : await log.latestByKey(stateTopic(capture), signal);
+    const state =
+      (await log.topic(stateTopic(capture), signal)) === null ? [] : await log.latestByKey(stateTopic(capture), signal);
     const removed = [...(await source.decommission(apply, signal))];
     const data = storedTables(state).flatMap((table) => (table.epoch === null ? [] : [table.topic]));
     const topics: string[] = [];

@@ -32,7 +32,7 @@ export class ChunkPublisher {
     const { work, window } = read;
     const { table, version } = binding;
     const common = { op: "r", before: null, origin: chunk.origin, snapshot: "incremental", processedTsUs } as const;
-    for (let at = 0; at < chunk.rows.length; ) {
+    for (let at = 0; at < chunk.rows.length;) {
       const row = chunk.rows[at] as Row;
       // Changes since the low watermark are newer than the row (I4).
       const after = window.size === 0 ? row : window.resolve(rowKeyIdentity(version.schema, row), row);

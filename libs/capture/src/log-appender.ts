@@ -86,7 +86,8 @@ export class LogAppender {
 
   /** Fills the draft. `fill` must leave it at the end of a source batch. */
   async fill(fill: (draft: Draft) => Promise<void>, signal: AbortSignal): Promise<void> {
-    for (let ticket = this.#room.ticket; this.#full(); ticket = this.#room.ticket) await this.#room.since(ticket, signal);
+    for (let ticket = this.#room.ticket; this.#full(); ticket = this.#room.ticket)
+      await this.#room.since(ticket, signal);
     invariant(!this.#filling, "one at a time fills the draft");
     this.#filling = true;
     await fill(this.#draft);
@@ -157,13 +158,14 @@ export class LogAppender {
   async #appendUntilTaken(records: readonly LogRecord[], signal: AbortSignal): Promise<readonly AppendedRange[]> {
     const { writer, logger, observer } = this.#options;
     const backOff = new BackOff({ firstMs: 50, maxMs: 5000 });
-    for (let waiting = false; ; ) {
+    for (let waiting = false; ;) {
       try {
         const ranges = await writer.append(records);
         if (waiting) logger.info("log takes appends again");
         return ranges;
       } catch (error) {
-        if (!(error instanceof DataTraceError) || (error.code !== "log.full" && error.code !== "log.locked")) throw error;
+        if (!(error instanceof DataTraceError) || (error.code !== "log.full" && error.code !== "log.locked"))
+          throw error;
         observer.retried(error.code);
         if (!waiting) logger.warn("log takes no append", { code: error.code, error: error.message, fix: error.fix });
         waiting = true;

@@ -45,7 +45,7 @@ export class RereadRequests {
     const { end } = await log.bounds(partition, signal);
     for (const record of await log.latestByKey(rereadsTopic, signal)) await this.#take(record, signal);
     await using reader = await log.openReader(rereadGroup(capture), [rereadsTopic], signal);
-    for (let next = end; ; ) {
+    for (let next = end; ;) {
       for (const event of await reader.poll(signal)) {
         if (event.kind === "assigned") for (const assigned of event.partitions) reader.seek(assigned, next);
         if (event.kind !== "batch") continue;

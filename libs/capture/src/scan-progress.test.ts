@@ -18,10 +18,10 @@ function covered(stored: ReturnType<ScanProgress["stored"]>, count: number): Set
   return numbers;
 }
 
-const steps = fc.array(
-  fc.record({ pick: fc.nat(), inFlight: fc.integer({ min: 1, max: 4 }), restart: fc.boolean() }),
-  { minLength: 30, maxLength: 60 },
-);
+const steps = fc.array(fc.record({ pick: fc.nat(), inFlight: fc.integer({ min: 1, max: 4 }), restart: fc.boolean() }), {
+  minLength: 30,
+  maxLength: 60,
+});
 
 function numbers({ after, upTo }: KeyRange, count: number): readonly number[] {
   const from = Number(after?.[0] ?? 0);

@@ -106,7 +106,14 @@ export class Session {
       observer,
     });
     const asked = (): void => this.#scheduler.wake();
-    this.#requests = new RereadRequests({ log: options.log, registry: options.registry, capture, tables, asked, logger });
+    this.#requests = new RereadRequests({
+      log: options.log,
+      registry: options.registry,
+      capture,
+      tables,
+      asked,
+      logger,
+    });
   }
 
   /** Aborted when the session has ended. */

@@ -60,7 +60,8 @@ export async function startUp(options: StartUpOptions, signal: AbortSignal): Pro
     await catalog.refresh(signal);
     if (snapshotOnly && [...tables.all()].every((table) => table.settled)) return null;
   } else if (stream === null) {
-    if ((await source.stream(signal)).exists) throw new DataTraceError("source.position_missing", { detail: { capture } });
+    if ((await source.stream(signal)).exists)
+      throw new DataTraceError("source.position_missing", { detail: { capture } });
     await catalog.refresh(signal);
   } else {
     // An intent and no position: whatever there is was never streamed from.

@@ -27,7 +27,7 @@ export class TablePoll {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    for (let failing = false; ; ) {
+    for (let failing = false; ;) {
       const ticket = this.#asked.ticket;
       const look = (this.#begun += 1);
       failing = await this.#look(look, failing, signal);
