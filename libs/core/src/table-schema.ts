@@ -19,6 +19,11 @@ export interface Column {
   readonly type: CanonicalType;
   readonly native: NativeType;
   readonly nullable: boolean;
+  /**
+   * What tells a column from another of the same name that was dropped, where the source has such a thing (PostgreSQL:
+   * `attnum`). Only its source looks at it.
+   */
+  readonly number?: number;
 }
 
 /** One version of a table's shape. Immutable: a changed table is another object, so `===` tells versions apart. */

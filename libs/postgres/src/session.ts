@@ -23,10 +23,15 @@ export interface SessionOptions {
   /** Further server settings of the session, such as `statement_timeout`. Values in the server's own notation. */
   readonly settings?: Readonly<Record<string, string>>;
   readonly connectTimeoutMs?: number;
+  /** A session that takes replication commands beside SQL. */
+  readonly replication?: boolean;
 }
 
 /** Driver configuration of a session: server, login, TLS, keep-alives and all pinned settings in its start packet. */
-export function sessionConfig(server: ConnectionSettings, options: SessionOptions): ClientConfig {
+export function sessionConfig(
+  server: ConnectionSettings,
+  options: SessionOptions,
+): ClientConfig & { readonly replication?: "database" } {
   const settings = Object.entries({ ...pinned, ...options.settings }).map(
     ([name, value]) => `-c ${name}=${value.replaceAll(/([\\ ])/g, String.raw`\$1`)}`,
   );
@@ -43,6 +48,7 @@ export function sessionConfig(server: ConnectionSettings, options: SessionOption
     connectionTimeoutMillis: options.connectTimeoutMs ?? 10_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
+    ...(options.replication === true ? { replication: "database" } : {}),
   };
 }
 

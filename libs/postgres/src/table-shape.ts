@@ -49,7 +49,7 @@ export function tableShape(table: CatalogTable, catalog: Catalog): TableShape {
       findings.push(uncarriedColumn(id, column.name, carried.uncarried));
       continue;
     }
-    columns.push({ name: column.name, ...carried, nullable: !column.notNull });
+    columns.push({ name: column.name, ...carried, nullable: !column.notNull, number: column.number });
     numbers.push(column.number);
   }
   const key = (table.primaryKey ?? []).map((number) => numbers.indexOf(number)).filter((index) => index >= 0);

@@ -1,0 +1,350 @@
+import { DataTraceError, UNCHANGED, invariant, tableId } from "@datatrace/core";
+import type { ChangeOrigin, Row, SourceBatch, SourceEvent, TableName, TableSchema, Value } from "@datatrace/core";
+import {
+  MalformedText,
+  UnexpectedNull,
+  UnknownLabel,
+  formatLsn,
+  isTransactionalMessage,
+  pgoutputTag,
+  readBegin,
+  readCommit,
+  readLogicalMessage,
+  readRelation,
+  readTruncate,
+  tupleOffset,
+  tupleTag,
+  widenTransactionId,
+} from "@datatrace/postgres";
+import type { Catalog, Lsn, RelationMessage } from "@datatrace/postgres";
+import { BatchBuilder } from "./batch-builder.ts";
+import type { BatchLimits } from "./batch-builder.ts";
+import type { FollowedTable, FollowedTables } from "./followed-tables.ts";
+import { shapeError } from "./relation-shape.ts";
+import { sameValue } from "./same-value.ts";
+import type { OpenTransaction, StreamPosition } from "./stream-position.ts";
+
+export interface AssemblerOptions {
+  readonly from: StreamPosition;
+  readonly tables: FollowedTables;
+  readonly limits: BatchLimits;
+  readonly watermarkPrefix: string;
+  /** A 64-bit transaction id of now. */
+  readonly nearTxId: bigint;
+}
+
+interface Transaction extends OpenTransaction {
+  readonly txId: bigint;
+  readonly commitTsUs: number;
+  /** Raw changes delivered before this stream began. */
+  readonly skip: number;
+  /** Its part of `ChangeOrigin.sequence`. */
+  readonly sequence: string;
+  index: number;
+  /** Its `begin` has been given out. */
+  begun: boolean;
+}
+
+interface Held {
+  readonly message: Buffer;
+  readonly walStart: number;
+}
+
+/**
+ * Makes source events of pgoutput messages, and keeps the position. What needs the catalog first (`wanted`) holds
+ * everything behind it, in order, until `resolve`.
+ */
+export class ChangeAssembler {
+  readonly #options: AssemblerOptions;
+  readonly #tables: FollowedTables;
+  readonly #batches: BatchBuilder;
+  readonly #held: Held[] = [];
+  readonly #toldLost = new Set<string>();
+  /** Losses that the catalog told of, each to be passed on when the stream has come as far as it was then. */
+  readonly #losses: { readonly table: TableName; readonly error: DataTraceError; readonly after: Lsn }[] = [];
+  #nearTxId: bigint;
+  #open: Transaction | null = null;
+  /** The transaction that the stream goes on inside of has not come yet. */
+  #expected: OpenTransaction | null;
+  #wanted: RelationMessage | null = null;
+  /** The version whose enum labels were looked up last. */
+  #labelsOf: TableSchema | null = null;
+
+  constructor(options: AssemblerOptions) {
+    this.#options = options;
+    this.#tables = options.tables;
+    this.#batches = new BatchBuilder(options.limits, options.from.end);
+    this.#nearTxId = options.nearTxId;
+    this.#expected = options.from.open;
+  }
+
+  /** Nothing can go on before `resolve` is given the catalog of this table. */
+  get wanted(): RelationMessage | null {
+    return this.#wanted;
+  }
+
+  get isFull(): boolean {
+    return this.#batches.isFull || this.#wanted !== null;
+  }
+
+  /** How far the stream has come, whole transactions only. */
+  get end(): Lsn {
+    return this.#batches.end;
+  }
+
+  /** Takes a pgoutput message. The buffer is not kept. */
+  feed(message: Buffer, walStart: number): void {
+    if (this.#wanted === null) this.#apply(message, walStart);
+    else this.#held.push({ message: Buffer.from(message), walStart });
+  }
+
+  /** Everything before `walEnd` has been sent. */
+  keepAlive(walEnd: Lsn): void {
+    if (this.#wanted !== null || this.#open !== null || this.#expected !== null) return;
+    this.#batches.close(walEnd);
+    this.#passOnLosses();
+  }
+
+  resolve(catalog: Catalog): void {
+    const relation = this.#wanted;
+    invariant(relation !== null, "a catalog is given to who wants it");
+    this.#wanted = null;
+    this.#follow(this.#tables.resolve(relation, catalog));
+    const held = this.#held.splice(0);
+    for (const { message, walStart } of held) this.feed(message, walStart);
+  }
+
+  /** The catalog says that this table cannot be followed beyond `after`. */
+  lose(table: TableName, error: DataTraceError, after: Lsn): void {
+    this.#losses.push({ table, error, after });
+  }
+
+  take(): SourceBatch | null {
+    return this.#batches.take(this.#open);
+  }
+
+  takeIdle(): SourceBatch | null {
+    return this.#open === null && this.#expected === null ? this.#batches.takeIdle() : null;
+  }
+
+  #apply(message: Buffer, walStart: number): void {
+    switch (message[0]) {
+      case pgoutputTag.begin:
+        return this.#begin(message);
+      case pgoutputTag.commit:
+        return this.#commit(message);
+      case pgoutputTag.relation:
+        return this.#relation(readRelation(message));
+      case pgoutputTag.insert:
+      case pgoutputTag.update:
+      case pgoutputTag.delete:
+        return this.#row(message, walStart);
+      case pgoutputTag.truncate:
+        return this.#truncate(message, walStart);
+      case pgoutputTag.message:
+        return this.#message(message);
+      case pgoutputTag.origin:
+      case pgoutputTag.type:
+        return undefined;
+      default:
+        throw new DataTraceError("source.decode_failed", { detail: { tag: message[0] ?? -1 } });
+    }
+  }
+
+  #begin(message: Buffer): void {
+    const { commitLsn, commitTsUs, xid } = readBegin(message);
+    const expected = this.#expected;
+    if (expected !== null && expected.commit !== commitLsn) {
+      throw new DataTraceError("source.history_lost", {
+        message: "The transaction that the stored position lies in is not sent any more.",
+        detail: { expected: formatLsn(expected.commit), received: formatLsn(commitLsn) },
+      });
+    }
+    this.#expected = null;
+    const txId = widenTransactionId(xid, this.#nearTxId);
+    if (txId > this.#nearTxId) this.#nearTxId = txId;
+    const sequence = `["${commitLsn}","`;
+    const skip = expected?.index ?? 0;
+    this.#open = { txId, commitTsUs, commit: commitLsn, skip, sequence, index: 0, begun: false };
+  }
+
+  #commit(message: Buffer): void {
+    const open = this.#transaction();
+    const { endLsn } = readCommit(message);
+    if (open.index < open.skip) {
+      throw new DataTraceError("source.history_lost", {
+        message: "The transaction that the stored position lies in has fewer changes than were delivered of it.",
+      });
+    }
+    // Of a transaction that was delivered in part, the end is news even without a further change.
+    if (open.skip > 0) this.#beginOnce(open);
+    if (open.begun) this.#batches.add({ kind: "commit", txId: open.txId });
+    this.#open = null;
+    this.#batches.close(endLsn);
+    this.#passOnLosses();
+  }
+
+  #relation(relation: RelationMessage): void {
+    const table = this.#tables.offer(relation);
+    if (table === null) this.#wanted = relation;
+    else this.#follow(table);
+  }
+
+  #follow(table: FollowedTable): void {
+    if (table.lost !== null) this.#tellLost(table.name, table.lost);
+  }
+
+  /** Once. Not counted: a stream that goes on here finds out again. */
+  #tellLost(table: TableName, error: DataTraceError): void {
+    const id = tableId(table);
+    if (this.#toldLost.has(id)) return;
+    this.#toldLost.add(id);
+    this.#batches.add({ kind: "table-lost", table, error });
+  }
+
+  /** True when this raw change has been delivered before. Counts it. */
+  #isDone(open: Transaction): boolean {
+    open.index += 1;
+    return open.index <= open.skip;
+  }
+
+  #row(message: Buffer, walStart: number): void {
+    const open = this.#transaction();
+    if (this.#isDone(open)) return;
+    const table = this.#tables.get(message.readUInt32BE(1));
+    if (table === undefined)
+      throw new DataTraceError("source.decode_failed", { message: "A row of an unknown table." });
+    if (table.lost !== null) return this.#tellLost(table.name, table.lost);
+    try {
+      this.#emit(open, decodeRow(message, table, originOf(open, table.name, walStart)), message.length);
+    } catch (error) {
+      this.#retryRow(error, open, table, { message, walStart });
+    }
+  }
+
+  /** What the table's version did not know is learnt, and the row decoded again. */
+  #retryRow(error: unknown, open: Transaction, table: FollowedTable, held: Held): void {
+    open.index -= 1;
+    if (error instanceof UnexpectedNull) {
+      this.#tables.relax(table, error.column);
+      this.#row(held.message, held.walStart);
+    } else if (error instanceof UnknownLabel && this.#labelsOf === table.schema) {
+      // The catalog of now does not have it either.
+      const what = "a label of an enum was renamed or removed";
+      this.#tables.loseByName(table.name, shapeError("source.schema_change_unsupported", table.name, what));
+      this.#row(held.message, held.walStart);
+    } else if (error instanceof UnknownLabel) {
+      this.#labelsOf = table.schema;
+      this.#wanted = table.relation;
+      this.#held.push({ message: Buffer.from(held.message), walStart: held.walStart });
+    } else if (error instanceof MalformedText || error instanceof RangeError) {
+      const detail = { table: tableId(table.name), lsn: formatLsn(BigInt(held.walStart)) };
+      throw new DataTraceError("source.decode_failed", { detail });
+    } else {
+      throw error;
+    }
+  }
+
+  #truncate(message: Buffer, walStart: number): void {
+    const open = this.#transaction();
+    if (this.#isDone(open)) return;
+    const tables = readTruncate(message)
+      .map((oid) => this.#tables.get(oid))
+      .filter((table) => table !== undefined && table.lost === null)
+      .map((table) => table?.name)
+      .filter((name) => name !== undefined);
+    const [first] = tables;
+    if (first === undefined) return;
+    this.#emit(open, { kind: "truncate", tables, origin: originOf(open, first, walStart) }, message.length);
+  }
+
+  #message(message: Buffer): void {
+    // One that is not transactional comes when it was written, between transactions, and again after a restart.
+    if (!isTransactionalMessage(message)) return;
+    const open = this.#transaction();
+    if (this.#isDone(open)) return;
+    const { prefix, content } = readLogicalMessage(message);
+    if (prefix !== this.#options.watermarkPrefix) return;
+    this.#emit(open, { kind: "watermark", id: content }, message.length);
+  }
+
+  #emit(open: Transaction, event: SourceEvent, sizeBytes: number): void {
+    this.#beginOnce(open);
+    this.#batches.add(event, sizeBytes);
+  }
+
+  #beginOnce(open: Transaction): void {
+    if (open.begun) return;
+    open.begun = true;
+    this.#batches.add({ kind: "begin", txId: open.txId, commitTsUs: open.commitTsUs });
+  }
+
+  #transaction(): Transaction {
+    if (this.#open === null) {
+      throw new DataTraceError("source.decode_failed", { message: "A change outside of a transaction." });
+    }
+    return this.#open;
+  }
+
+  #passOnLosses(): void {
+    for (let at = this.#losses.length - 1; at >= 0; at -= 1) {
+      const loss = this.#losses[at];
+      if (loss === undefined || loss.after > this.#batches.end) continue;
+      this.#losses.splice(at, 1);
+      this.#tables.loseByName(loss.table, loss.error);
+      this.#tellLost(loss.table, loss.error);
+      this.#batches.close(this.#batches.end);
+    }
+  }
+}
+
+/** `ChangeOrigin.fields` as `sourceDescriptor` names them. A WAL position is a number as long as that is exact: 8 PB. */
+function originOf(open: Transaction, table: TableName, walStart: number): ChangeOrigin {
+  return {
+    tsUs: open.commitTsUs,
+    sequence: `${open.sequence}${walStart}"]`,
+    fields: [table.schema, table.table, Number(open.txId), walStart, null, null, null],
+  };
+}
+
+function decodeRow(message: Buffer, table: FollowedTable, origin: ChangeOrigin): SourceEvent {
+  const { schema, decoder } = table;
+  const tag = message[tupleOffset];
+  if (message[0] === pgoutputTag.insert) {
+    return { kind: "insert", schema, after: decoder.tuple(message, tupleOffset + 1, false), origin };
+  }
+  if (message[0] === pgoutputTag.delete) {
+    const beforeIsFull = tag === tupleTag.old;
+    return {
+      kind: "delete",
+      schema,
+      before: decoder.tuple(message, tupleOffset + 1, !beforeIsFull),
+      beforeIsFull,
+      origin,
+    };
+  }
+  if (tag === tupleTag.new) {
+    return {
+      kind: "update",
+      schema,
+      before: null,
+      oldKey: null,
+      after: decoder.tuple(message, tupleOffset + 1, false),
+      origin,
+    };
+  }
+  const isFull = tag === tupleTag.old;
+  const old = decoder.tuple(message, tupleOffset + 1, !isFull);
+  const received = decoder.tuple(message, decoder.tupleEnd + 1, false);
+  const after = received.includes(UNCHANGED) ? completed(received, old, isFull, table.identity) : received;
+  const keyChanged = schema.key.some((index) => !sameValue(old[index] ?? null, after[index] ?? null));
+  return { kind: "update", schema, before: isFull ? old : null, oldKey: keyChanged ? old : null, after, origin };
+}
+
+/** What the new tuple left out (unchanged TOAST), from the old one where that has it. */
+function completed(after: Row, old: Row, isFull: boolean, identity: readonly boolean[]): Row {
+  return after.map((value: Value, index): Value => {
+    if (value !== UNCHANGED || !(isFull || identity[index] === true)) return value;
+    return old[index] ?? null;
+  });
+}

@@ -1,0 +1,118 @@
+import { connect, openPool, runScript } from "@datatrace/postgres";
+import type { ConnectionSettings, ScriptReader, SessionOptions } from "@datatrace/postgres";
+import type { Client, Pool, PoolClient } from "pg";
+import { sourceError } from "./source-error.ts";
+
+/** Longest wait for one statement of bookkeeping; reads of chunks have no limit but the connection's keep-alives. */
+const statementTimeoutMs = 60_000;
+
+/**
+ * A policy that would hide rows from us is an error, not a gap. Commits of ours (watermarks, publication) do not wait
+ * for a standby. A client that vanished does not hold its locks or its snapshot for hours.
+ */
+const settings: Readonly<Record<string, string>> = {
+  row_security: "off",
+  synchronous_commit: "local",
+  tcp_keepalives_idle: "30",
+  tcp_keepalives_interval: "10",
+  tcp_keepalives_count: "3",
+  idle_in_transaction_session_timeout: "60s",
+  lock_timeout: "10s",
+};
+
+/** Chunks are index ranges that a planner with old statistics would turn into a scan of the whole table each. */
+const readSettings: Readonly<Record<string, string>> = { jit: "off", max_parallel_workers_per_gather: "0" };
+
+/** The sessions of one capture beside the stream: a few for bookkeeping, and as many as chunks are read at once. */
+export class ServerSessions implements AsyncDisposable {
+  readonly server: ConnectionSettings;
+  readonly #applicationName: string;
+  readonly #control: Pool;
+  readonly #reads: Pool;
+
+  constructor(server: ConnectionSettings, applicationName: string, parallelReads: number) {
+    this.server = server;
+    this.#applicationName = applicationName;
+    this.#control = openPool(server, {
+      applicationName,
+      max: 3,
+      settings: { ...settings, statement_timeout: String(statementTimeoutMs) },
+    });
+    this.#reads = openPool(server, {
+      applicationName: `${applicationName} read`,
+      max: parallelReads,
+      settings: { ...settings, ...readSettings },
+    });
+  }
+
+  /** Bookkeeping on a session of its own; the session is thrown away when the work fails or is aborted. */
+  async control<T>(signal: AbortSignal, work: (session: Client) => Promise<T>): Promise<T> {
+    return await use(this.#control, signal, work);
+  }
+
+  /** One script of reads: `BEGIN …; SELECT …; COPY …; COMMIT`. */
+  async read(sql: string, reader: ScriptReader, signal: AbortSignal): Promise<void> {
+    await use(this.#reads, signal, (session) => runScript(session, sql, reader));
+  }
+
+  /** What the stream's connection, and others outside of the pools, are opened with. */
+  get options(): SessionOptions {
+    return { applicationName: `${this.#applicationName} stream`, settings: streamSettings };
+  }
+
+  /** A session for replication commands such as CREATE_REPLICATION_SLOT, which the stream's library does not offer. */
+  async replication<T>(signal: AbortSignal, work: (session: Client) => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const session = await guarded(connect(this.server, { ...this.options, replication: true }));
+    const abort = (): void => void session.end().catch(() => undefined);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      return await work(session);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw sourceError(error);
+    } finally {
+      signal.removeEventListener("abort", abort);
+      await session.end().catch(() => undefined);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#control.end(), this.#reads.end()]);
+  }
+}
+
+const { row_security, lock_timeout, ...streamSettings } = settings;
+
+async function guarded<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw sourceError(error);
+  }
+}
+
+async function use<T>(pool: Pool, signal: AbortSignal, work: (session: PoolClient) => Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const session = await guarded(pool.connect());
+  let broken = true;
+  // The server ends the statement when it notices that nobody is there any more.
+  const abort = (): void => destroySocket(session);
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    signal.throwIfAborted();
+    const result = await work(session);
+    broken = false;
+    return result;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw sourceError(error);
+  } finally {
+    signal.removeEventListener("abort", abort);
+    session.release(broken);
+  }
+}
+
+function destroySocket(session: PoolClient): void {
+  session.connection.stream.destroy();
+}
