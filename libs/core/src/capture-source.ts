@@ -114,6 +114,8 @@ export interface StreamState {
   readonly exists: boolean;
   /** Newest position that was acknowledged, null if the stream does not exist. */
   readonly acknowledged: Position | null;
+  /** Bytes of its log that the source keeps because of this stream; left out where that is not known. */
+  readonly retainedBytes?: number;
 }
 
 /** Where a newly made stream begins. */

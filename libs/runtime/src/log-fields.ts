@@ -30,7 +30,7 @@ function describeError(error: Error): Readonly<Record<string, unknown>> {
   if (error instanceof DataTraceError) {
     const cause = error.cause instanceof Error ? { cause: describeError(error.cause) } : {};
     const bug = error.code === "internal.bug" ? { frames: frames(error) } : {};
-    return { code: error.code, message: error.message, retry: error.retry, ...bug, ...cause };
+    return { code: error.code, message: error.message, fix: error.fix, retry: error.retry, ...bug, ...cause };
   }
   const { code } = error as NodeJS.ErrnoException;
   const own = error.message.startsWith("invariant broken:") ? { message: error.message } : {};

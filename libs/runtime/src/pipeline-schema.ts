@@ -42,7 +42,7 @@ const syncSchema = Type.Object(
         minimum: 1,
         maximum: 100_000,
         default: defaults.batch_size,
-        description: "Rows a target applies at once, and rows of a snapshot chunk at least.",
+        description: "Rows that a target applies at once.",
       }),
     ),
     thread_count: Type.Optional(
@@ -114,7 +114,7 @@ const logSchema = Type.Object(
       Type.String({
         pattern: "^[1-9][0-9]*(KiB|MiB|GiB|TiB|KB|MB|GB|TB)$",
         description:
-          "Size limit of the embedded event log, such as `20GB`. At the limit capture waits until the deliveries have caught up; nothing is deleted. Default: no limit.",
+          "Size limit of the embedded event log, such as `20GB`. At the limit capture waits until the deliveries have caught up; nothing is deleted. Default: 10GiB.",
       }),
     ),
   },

@@ -5,9 +5,10 @@ export const stopTimeoutMs = 9_000;
 
 const signalNumbers: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
 
-/** 130 for Ctrl-C, as shells count it; 0 for SIGTERM, the ordinary way to end a service that ended well. */
-export function exitCodeOfSignal(signal: string): number {
-  return signal === "SIGTERM" ? 0 : 128 + (signalNumbers[signal] ?? 0);
+export interface ShutdownOptions {
+  /** SIGTERM is the ordinary end (exit code 0), as for a service; else it interrupts (143). */
+  readonly terminatedIsDone: boolean;
+  readonly timeoutMs?: number;
 }
 
 export interface ShutdownHooks {
@@ -26,10 +27,12 @@ export class Shutdown {
   readonly #controller = new AbortController();
   readonly #finished = Promise.withResolvers<number>();
   readonly #uninstall: () => void;
+  readonly #terminatedIsDone: boolean;
   #signal: string | null = null;
   #crashed = false;
 
-  constructor(hooks: ShutdownHooks, timeoutMs: number = stopTimeoutMs) {
+  constructor(hooks: ShutdownHooks, { terminatedIsDone, timeoutMs = stopTimeoutMs }: ShutdownOptions) {
+    this.#terminatedIsDone = terminatedIsDone;
     const grace = closeWithGrace(
       {
         delay: timeoutMs,
@@ -40,7 +43,7 @@ export class Shutdown {
           hooks.timedOut();
           process.exit(1);
         },
-        onSecondSignal: (signal) => process.exit(128 + (signalNumbers[signal] ?? 0)),
+        onSecondSignal: (signal) => process.exit(interrupted(signal)),
         onSecondError: () => process.exit(1),
       },
       async ({ signal, err }) => {
@@ -65,8 +68,18 @@ export class Shutdown {
   /** All is closed, and the work came to `result`: answers the exit code, and ends the process if it was asked to end. */
   finish(result: number): number {
     this.#uninstall();
-    const code = this.#crashed ? 1 : this.#signal === null || result !== 0 ? result : exitCodeOfSignal(this.#signal);
+    const code = this.#crashed ? 1 : this.#codeAfter(result);
     this.#finished.resolve(code);
     return code;
   }
+
+  #codeAfter(result: number): number {
+    if (result !== 0 || this.#signal === null) return result;
+    return this.#signal === "SIGTERM" && this.#terminatedIsDone ? 0 : interrupted(this.#signal);
+  }
+}
+
+/** 130 for Ctrl-C, as shells count it. */
+function interrupted(signal: string): number {
+  return 128 + (signalNumbers[signal] ?? 0);
 }

@@ -1,4 +1,3 @@
-import { Secret } from "@datatrace/core";
 import type { SourceConnector } from "@datatrace/core";
 import { parseConnectionUrl } from "@datatrace/postgres";
 import { configSchema } from "./config.ts";
@@ -11,7 +10,7 @@ export const postgresSource: SourceConnector<PostgresSourceConfig> = {
   type: "postgres",
   configSchema,
   open: (config, { capture, parallelReads, logger }) =>
-    new PostgresSource({ server: parseConnectionUrl(new Secret(config.url)), capture, parallelReads, logger }),
+    new PostgresSource({ server: parseConnectionUrl(config.url), capture, parallelReads, logger }),
 };
 
 export { PostgresSource } from "./postgres-source.ts";

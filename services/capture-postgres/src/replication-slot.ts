@@ -15,6 +15,8 @@ export interface SlotState {
   /** `reserved`, `extended`, `unreserved`, or `lost`: the server has thrown away WAL that the slot needs. */
   readonly walStatus: string | null;
   readonly activePid: number | null;
+  /** WAL that the server keeps because of it. */
+  readonly retainedBytes: number;
 }
 
 interface SlotRow {
@@ -22,6 +24,7 @@ interface SlotRow {
   readonly confirmed: string | null;
   readonly wal_status: string | null;
   readonly active_pid: number | null;
+  readonly retained: number | null;
 }
 
 const retryMs = 50;
@@ -42,7 +45,8 @@ export class ReplicationSlot {
     const result = await this.#sessions.control(signal, (session) =>
       session.query<SlotRow>(
         `SELECT slot_type = 'logical' AND plugin = 'pgoutput' AND database = current_database() AS ours,
-           confirmed_flush_lsn::text AS confirmed, wal_status, active_pid
+           confirmed_flush_lsn::text AS confirmed, wal_status, active_pid,
+           CASE WHEN NOT pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_current_wal_insert_lsn(), restart_lsn)::float8 END AS retained
          FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`,
         [this.#name],
       ),
@@ -50,14 +54,15 @@ export class ReplicationSlot {
     const [row] = result.rows;
     if (row === undefined) return null;
     const confirmed = row.confirmed === null ? null : parseLsn(row.confirmed);
-    return { ours: row.ours, confirmed, walStatus: row.wal_status, activePid: row.active_pid };
+    const { ours, wal_status: walStatus, active_pid: activePid, retained } = row;
+    return { ours, confirmed, walStatus, activePid, retainedBytes: retained ?? 0 };
   }
 
   async state(signal: AbortSignal): Promise<StreamState> {
     const slot = await this.read(signal);
     if (slot === null) return { exists: false, acknowledged: null };
     const acknowledged = slot.confirmed === null ? null : formatPosition({ end: slot.confirmed, open: null });
-    return { exists: true, acknowledged };
+    return { exists: true, acknowledged, retainedBytes: slot.retainedBytes };
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { Secret } from "@datatrace/core";
 import { Type } from "typebox";
 import type { Static } from "typebox";
 
@@ -5,6 +6,7 @@ import type { Static } from "typebox";
 export const configSchema = Type.Object(
   {
     url: Type.String({
+      writeOnly: true,
       description: "postgres://user:password@host:port/database of the target; ${NAME} is taken from the environment.",
     }),
     helper_schema: Type.Optional(
@@ -18,6 +20,7 @@ export const configSchema = Type.Object(
   { additionalProperties: false },
 );
 
-export type PostgresTargetConfig = Static<typeof configSchema>;
+/** As `open` gets it: what is `writeOnly` in the schema is a `Secret`. */
+export type PostgresTargetConfig = Omit<Static<typeof configSchema>, "url"> & { readonly url: Secret };
 
 export const defaultHelperSchema = "datatrace";

@@ -1,4 +1,3 @@
-import { Secret } from "@datatrace/core";
 import type { SinkConnector } from "@datatrace/core";
 import { parseConnectionUrl } from "@datatrace/postgres";
 import { configSchema, defaultHelperSchema } from "./config.ts";
@@ -12,7 +11,7 @@ export const postgresSink: SinkConnector<PostgresTargetConfig> = {
   configSchema,
   open: (config, context) =>
     new PostgresSink({
-      server: parseConnectionUrl(new Secret(config.url)),
+      server: parseConnectionUrl(config.url),
       helperSchema: config.helper_schema ?? defaultHelperSchema,
       parallelApplies: context.parallelApplies,
     }),

@@ -27,7 +27,7 @@ describe("a command line", () => {
       host: "127.0.0.1",
     });
     expect(parseCommandLine(["run", "p"], environment)).toMatchObject({ port: 9000 });
-    expect(parseCommandLine(["run", "p"], {})).toMatchObject({ port: null, logLevel: "info", only: null });
+    expect(parseCommandLine(["run", "p"], {})).toMatchObject({ port: null, logLevel: null, only: null });
   });
 
   test.each([[["help"]], [["--help"]], [["-h"]], [["run", "--help"]], [["help", "run"]]])("%j is help", (args) => {

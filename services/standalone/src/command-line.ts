@@ -19,7 +19,8 @@ export interface Invocation {
   /** Null = the default port, or another one when it is taken. */
   readonly port: number | null;
   readonly host: string;
-  readonly logLevel: LogLevel;
+  /** Null = what is usual for the command. */
+  readonly logLevel: LogLevel | null;
 }
 
 export const defaultPort = 7171;
@@ -108,8 +109,8 @@ function checked(
   if (only !== null && only !== "capture" && only !== "sink") {
     throw usage(`\`--only\` is \`capture\` or \`sink\`${didYouMean(only, ["capture", "sink"]) || "."}`);
   }
-  const level = valueOf("log-level") ?? "info";
-  if (!isLogLevel(level)) throw usage(`The log level is one of ${logLevels.join(", ")}.`);
+  const level = valueOf("log-level");
+  if (level !== null && !isLogLevel(level)) throw usage(`The log level is one of ${logLevels.join(", ")}.`);
   const port = valueOf("port");
   if (port !== null && !(/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) {
     throw usage("The port is a number from 0 to 65535; 0 is any free one.");

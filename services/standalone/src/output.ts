@@ -39,13 +39,9 @@ export class Output {
   notice(notice: Notice): void {
     const { severity, code, message, fix, at } = notice;
     if (this.json) {
-      this.record(severity === "error" ? "error" : "finding", {
-        severity,
-        code,
-        message,
-        fix,
-        ...(at === undefined ? {} : { at }),
-      });
+      const event = severity === "error" ? "error" : "finding";
+      const level = severity === "warning" ? "warn" : severity;
+      this.record(event, { level, code, message, fix, ...(at === undefined ? {} : { at }) });
       return;
     }
     const where = at === undefined ? "" : `  at ${at}\n`;

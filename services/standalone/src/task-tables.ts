@@ -54,20 +54,29 @@ export interface LocatedFinding extends Finding {
   readonly line: number;
 }
 
-/** What shows only when the tables of the sources are known: names without a table, and tables that meet. */
+/** Tables by source; a source that is left out is not judged. */
+export type KnownTables = ReadonlyMap<string, readonly TableName[]>;
+
+/**
+ * What shows only when the tables of the sources are known: names without a table, and tables that meet. Where two meet,
+ * the finding is about the one that comes later in the file; `taken` puts tables first that were there before.
+ */
 export function tableFindings(
   pipeline: Pipeline,
-  tables: ReadonlyMap<string, readonly TableName[]>,
+  tables: KnownTables,
+  taken: (source: string, table: TableName) => boolean = () => false,
 ): readonly LocatedFinding[] {
+  const all = writers(pipeline, tables, taken);
   return [
-    ...pipeline.tasks.flatMap((task) => unmatched(task, tables.get(task.from) ?? [])),
-    ...targetConflicts(pipeline, tables),
-    ...partitionConflicts(pipeline, tables),
-    ...topicConflicts(pipeline, tables),
+    ...pipeline.tasks.flatMap((task) => unmatched(task, tables.get(task.from))),
+    ...targetConflicts(all),
+    ...partitionConflicts(pipeline, all),
+    ...topicConflicts(pipeline, all),
   ];
 }
 
-function unmatched(task: Task, tables: readonly TableName[]): readonly LocatedFinding[] {
+function unmatched(task: Task, tables: readonly TableName[] | undefined): readonly LocatedFinding[] {
+  if (tables === undefined) return [];
   const names = tables.map((table) => tableId(table));
   return task.objects.flatMap(({ pattern, line }): readonly LocatedFinding[] => {
     if (tables.some((table) => pattern.matches(table))) return [];
@@ -86,18 +95,24 @@ interface Writer {
   readonly found: TaskTable;
 }
 
-function writers(pipeline: Pipeline, tables: ReadonlyMap<string, readonly TableName[]>): readonly Writer[] {
-  return pipeline.tasks.flatMap((task) =>
-    tablesOf(task, tables.get(task.from) ?? []).map((found) => ({ task, found })),
+function writers(
+  pipeline: Pipeline,
+  tables: KnownTables,
+  taken: (source: string, table: TableName) => boolean,
+): readonly Writer[] {
+  const all = pipeline.tasks.flatMap((task) =>
+    tablesOf(task, tables.get(task.from) ?? []).map((found) => ({
+      task,
+      found,
+      late: taken(task.from, found.table) ? 0 : 1,
+    })),
   );
+  return all.toSorted((left, right) => left.late - right.late);
 }
 
-function targetConflicts(
-  pipeline: Pipeline,
-  tables: ReadonlyMap<string, readonly TableName[]>,
-): readonly LocatedFinding[] {
+function targetConflicts(all: readonly Writer[]): readonly LocatedFinding[] {
   const first = new Map<string, Writer>();
-  return writers(pipeline, tables).flatMap((writer) =>
+  return all.flatMap((writer) =>
     writer.task.to.flatMap((target): readonly LocatedFinding[] => {
       const id = tableId(writer.found.target);
       const place = `${target} ${id}`;
@@ -124,11 +139,8 @@ function origin({ task, found }: Writer): string {
   return `\`${tableId(found.table)}\` of the task \`${task.id}\``;
 }
 
-function partitionConflicts(
-  pipeline: Pipeline,
-  tables: ReadonlyMap<string, readonly TableName[]>,
-): readonly LocatedFinding[] {
-  return writers(pipeline, tables).flatMap(({ task, found }): readonly LocatedFinding[] => {
+function partitionConflicts(pipeline: Pipeline, all: readonly Writer[]): readonly LocatedFinding[] {
+  return all.flatMap(({ task, found }): readonly LocatedFinding[] => {
     const partitions = partitionsOf(pipeline, task.from, found.table);
     if (partitions === task.sync.partitions) return [];
     return [
@@ -144,12 +156,9 @@ function partitionConflicts(
   });
 }
 
-function topicConflicts(
-  pipeline: Pipeline,
-  tables: ReadonlyMap<string, readonly TableName[]>,
-): readonly LocatedFinding[] {
+function topicConflicts(pipeline: Pipeline, all: readonly Writer[]): readonly LocatedFinding[] {
   const first = new Map<string, string>();
-  return writers(pipeline, tables).flatMap(({ task, found }): readonly LocatedFinding[] => {
+  return all.flatMap(({ task, found }): readonly LocatedFinding[] => {
     const topic = dataTopic(pipeline.name, found.table);
     const mine = `${task.from}: ${tableId(found.table)}`;
     const other = first.get(topic);

@@ -1,0 +1,146 @@
+import { pipelineSchema } from "@datatrace/runtime";
+import type { ConnectorSchemas } from "@datatrace/runtime";
+import { commandNames, commands, options } from "./commands-table.ts";
+import type { OptionName } from "./commands-table.ts";
+import { usageOf } from "./command-line.ts";
+
+interface Described {
+  readonly description?: string;
+  readonly type?: string;
+  readonly const?: string;
+  readonly enum?: readonly string[];
+  readonly default?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly properties?: Readonly<Record<string, Described>>;
+  readonly patternProperties?: Readonly<Record<string, Described>>;
+  readonly items?: Described;
+  readonly anyOf?: readonly Described[];
+  readonly required?: readonly string[];
+}
+
+interface Row {
+  readonly path: string;
+  readonly field: Described;
+  readonly required: boolean;
+}
+
+function rowsOf(schema: Described, prefix: string): readonly Row[] {
+  const own = Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
+    const path = prefix === "" ? name : `${prefix}.${name}`;
+    return [{ path, field, required: schema.required?.includes(name) === true }, ...rowsOf(field, path)];
+  });
+  const named = Object.values(schema.patternProperties ?? {}).flatMap((field) => rowsOf(field, `${prefix}.NAME`));
+  const items = schema.items === undefined ? [] : rowsOf(schema.items, `${prefix}[]`);
+  const alternatives = (schema.anyOf ?? []).flatMap((field) => rowsOf(field, prefix));
+  return [...own, ...named, ...items, ...alternatives];
+}
+
+function valueText(field: Described): string {
+  if (field.const !== undefined) return `\`${field.const}\``;
+  if (field.enum !== undefined) return field.enum.map((value) => `\`${value}\``).join(", ");
+  if (field.minimum !== undefined) return `${field.minimum} to ${field.maximum}`;
+  return (
+    { string: "text", object: "map", array: "list", integer: "number", boolean: "true, false" }[field.type ?? ""] ?? ""
+  );
+}
+
+function defaultText({ field, required }: Row): string {
+  if (field.default !== undefined) return `\`${String(field.default)}\``;
+  return required ? "required" : "";
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|");
+}
+
+function optionRow(name: OptionName): string {
+  const { value, env, help } = options[name];
+  return `| \`--${name}${value === null ? "" : ` ${cell(value)}`}\` | ${env === null ? "" : `\`${env}\``} | ${help} |`;
+}
+
+/** The page about the pipeline file and the command line, as `docs/configuration.md` has to be. */
+export function configurationPage(connectors: ConnectorSchemas): string {
+  const rows = rowsOf(pipelineSchema(connectors) as Described, "");
+  return `# The pipeline file and the command line
+
+This page is generated from the schema and the command table by \`npm run fix\`. The schema itself is
+\`schemas/pipeline.schema.json\`; an editor completes the file when its first line is
+\`# yaml-language-server: $schema=…/schemas/pipeline.schema.json\`.
+
+\`\`\`yaml
+name: shop
+sources:
+  shop: { type: postgres, url: "\${SHOP_DATABASE_URL}" }
+targets:
+  warehouse: { type: postgres, url: "\${WAREHOUSE_DATABASE_URL}" }
+tasks:
+  orders:
+    from: shop
+    to: [warehouse]
+    objects:
+      - table: public.order_*
+      - table: public.customers
+        to: crm.customers
+\`\`\`
+
+## Fields
+
+| field | value | default | meaning |
+|---|---|---|---|
+${rows
+  .map(
+    (row) =>
+      `| \`${row.path}\` | ${valueText(row.field)} | ${defaultText(row)} | ${cell(row.field.description ?? "")} |`,
+  )
+  .join("\n")}
+
+- \`\${NAME}\` in a value is replaced by the environment variable, \`\${NAME:-default}\` by the default when it is not set or
+  empty; \`$\${\` is a plain \`\${\`. A variable that is missing is an error. What is replaced can never change the structure of the file.
+- A password that stands in the file itself is a warning. Secrets appear in no output.
+- Any other field is refused by name, with its line and a suggestion.
+- A table is taken by the exact name that stands in the task, else by the first glob that matches. Two tasks cannot write the
+  same table of a target, and tasks that share a source have one \`mode\`.
+- Renaming the pipeline, a source, a task or a target makes a new one, which begins afresh; decommission the old one first.
+
+## Commands
+
+\`npm start -- COMMAND\`, or the \`datatrace\` bin.
+
+| command | does |
+|---|---|
+${commandNames.map((name) => `| \`${cell(usageOf(name))}\` | ${commands[name].help} |`).join("\n")}
+
+| option | environment | meaning |
+|---|---|---|
+${(Object.keys(options) as OptionName[]).map((name) => optionRow(name)).join("\n")}
+
+- Results go to the standard output, the log to the standard error output. With \`--json\` both are JSON lines; an error is a
+  line \`{"event":"error","level":"error","code":…,"message":…,"fix":…}\` among the results.
+- Exit codes: 0 done, 1 the task failed or differs, 2 wrong usage or file, 130 interrupted. SIGTERM is the ordinary end of a
+  \`run\` (0); it interrupts a \`run --until-caught-up\` and the other commands (143).
+- \`run\` ends within 10 s of the first SIGTERM or Ctrl-C; an append or transaction that is under way is completed, and what
+  is not stored is read again by the next run. A second signal ends it at once, which loses nothing either.
+- Two runs of a pipeline: the newer one takes over the captures, the older ends with \`log.fenced\` and exit code 1.
+  Deliveries are shared among the processes that run them.
+- A part that fails for good ends alone; the run ends (1) when no capture or no delivery is left, or when another process
+  has taken over. Parts that lose a connection try again for ever; \`--until-caught-up\` gives up when one has tried for 30 s.
+- \`run --until-caught-up\` exits with 1 when a table has stopped or a row is in quarantine.
+- \`--only sink --until-caught-up\` delivers what the log held when it started.
+- \`decommission\` takes the captures' writers away from a run that is still alive, which ends with \`log.fenced\`. Stop a
+  \`run --only sink\` before.
+
+## Health, metrics, log level
+
+While \`run\` runs it answers on \`http://127.0.0.1:7171\` (its log says where):
+
+| request | answer |
+|---|---|
+| \`GET /health/live\` | 200 while the process answers |
+| \`GET /health/ready\` | 200 when all parts run and none has been retrying for more than 30 s, else 503; the parts with their errors |
+| \`GET /metrics\` | metrics in the text format of Prometheus |
+| \`GET /log-level\`, \`PUT /log-level\` \`{"level":"debug"}\` | the log level; to be changed from this machine only |
+
+SIGUSR2 changes the level too: info, debug, error, warn, and round again.
+`;
+}

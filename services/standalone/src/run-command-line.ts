@@ -1,0 +1,109 @@
+import { DataTraceError } from "@datatrace/core";
+import { Shutdown } from "@datatrace/runtime";
+import type { Pipeline, StructuredLogger } from "@datatrace/runtime";
+import { checkCommand } from "./check-command.ts";
+import { parseCommandLine } from "./command-line.ts";
+import type { Invocation } from "./command-line.ts";
+import { decommissionCommand } from "./decommission-command.ts";
+import { schemaText } from "./generated-files.ts";
+import { helpText } from "./help-text.ts";
+import { openLogger } from "./open-logger.ts";
+import { noticeOf, Output } from "./output.ts";
+import { readPipelineFile } from "./pipeline-file.ts";
+import { runCommand } from "./run-command.ts";
+import { Screen } from "./screen.ts";
+import { statusCommand } from "./status-command.ts";
+import { version } from "./version.ts";
+
+const wrongUsage = 2;
+const failed = 1;
+
+/** Runs one command line to its end, and answers the exit code: 0 done, 1 failed, 2 wrong usage or file, 130 interrupted. */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  const output = new Output(args.includes("--json"), process);
+  // A reader that goes away (`| head`) is no error.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  let invocation: Invocation;
+  try {
+    invocation = parseCommandLine(args, process.env);
+  } catch (error) {
+    output.notice(noticeOf(error));
+    return wrongUsage;
+  }
+  switch (invocation.command) {
+    case "help":
+      process.stdout.write(`${helpText()}\n`);
+      return 0;
+    case "version":
+      process.stdout.write(`${version}\n`);
+      return 0;
+    case "schema":
+      process.stdout.write(schemaText());
+      return 0;
+    case "run":
+    case "check":
+    case "status":
+    case "decommission":
+      return await withPipeline(invocation, output);
+  }
+}
+
+/** The commands that have a pipeline file: they run until done, or until a signal asks them to end. */
+async function withPipeline(invocation: Invocation, output: Output): Promise<number> {
+  const pipeline = readPipelineFile(invocation.file, process.env, output);
+  if (pipeline === null) return wrongUsage;
+  const screen = new Screen(process.stdout);
+  const runs = invocation.command === "run";
+  // Commands that answer and end say all in their answer; only what went wrong unexpectedly is logged beside it.
+  const logger = openLogger(invocation.logLevel ?? (runs ? "info" : "error"), output, screen);
+  const shutdown = new Shutdown(
+    {
+      stopping: ({ signal, error }) => {
+        if (signal !== null) logger.info("stopping", { signal });
+        else logger.error("internal error", { error });
+      },
+      timedOut: () => output.notice(noticeOf(new DataTraceError("task.stop_timeout"))),
+    },
+    { terminatedIsDone: runs && !invocation.untilCaughtUp },
+  );
+  let result: number;
+  try {
+    result = await execute(pipeline, invocation, output, screen, logger, shutdown.signal);
+  } catch (error) {
+    result = shutdown.signal.aborted && isAbort(error, shutdown.signal) ? 0 : explain(error, output, logger);
+  } finally {
+    screen[Symbol.dispose]();
+  }
+  return shutdown.finish(result);
+}
+
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return error === signal.reason || (error instanceof Error && error.name === "AbortError");
+}
+
+/** Says what ended the command: in words for what a user can meet, with frames in the log for a bug. */
+function explain(error: unknown, output: Output, logger: StructuredLogger): number {
+  output.notice(noticeOf(error));
+  if (!(error instanceof DataTraceError) || error.code === "internal.bug") logger.error("internal error", { error });
+  return error instanceof DataTraceError && error.code.startsWith("config.") ? wrongUsage : failed;
+}
+
+async function execute(
+  pipeline: Pipeline,
+  invocation: Invocation,
+  output: Output,
+  screen: Screen,
+  logger: StructuredLogger,
+  signal: AbortSignal,
+): Promise<number> {
+  switch (invocation.command) {
+    case "check":
+      return await checkCommand(pipeline, invocation, output, logger, signal);
+    case "status":
+      return await statusCommand(pipeline, output, logger, signal);
+    case "decommission":
+      return await decommissionCommand(pipeline, invocation, output, logger, signal);
+    default:
+      return await runCommand({ pipeline, invocation, output, screen, logger, signal });
+  }
+}
