@@ -47,7 +47,8 @@ const nasty = [
   "\b\f\v",
   "ÿ",
 ];
-const text = fc.string({ unit: fc.constantFrom(..."ab\\\"'{},\t\n\r é€😀\u0001N.") });
+const letters = (list: string): fc.Arbitrary<string> => fc.constantFrom(...Array.from(list));
+const text = fc.string({ unit: letters("ab\\\"'{},\t\n\r é€😀\u0001N.") });
 const integer = (bits: bigint): fc.Arbitrary<string> =>
   fc.bigInt({ min: -(1n << (bits - 1n)), max: (1n << (bits - 1n)) - 1n }).map(String);
 const float = fc.double().map((number) => (Object.is(number, -0) ? "-0" : String(number)));
@@ -143,11 +144,11 @@ const scalars: readonly TypeCase[] = [
   },
   { sql: "text", edges: nasty, random: text },
   { sql: "varchar", edges: nasty, random: text },
-  { sql: "varchar(200)", edges: nasty, random: fc.string({ maxLength: 100, unit: fc.constantFrom(..."a\\\t é😀") }) },
+  { sql: "varchar(200)", edges: nasty, random: fc.string({ maxLength: 100, unit: letters("a\\\t é😀") }) },
   {
     sql: "char(9)",
     edges: ["", "a", "ab ", "é€😀", "\\\t"],
-    random: fc.string({ maxLength: 9, unit: fc.constantFrom(..."a\\\t é😀") }),
+    random: fc.string({ maxLength: 9, unit: letters("a\\\t é😀") }),
   },
   { sql: "bpchar", edges: ["", "a  "], random: text },
   { sql: "bytea", edges: ["\\x", "\\x00", "\\xff00ff"], random: hex },
@@ -270,9 +271,10 @@ describe.each(majors)("PostgreSQL %i: each type by COPY and by pgoutput is what 
       );
       expect(differing.rows).toStrictEqual([]);
       // A value kept as the source's text is exactly that.
-      copied.forEach((value, index) => {
-        if (value instanceof SourceText) expect(value.text).toBe(printed[index]);
-      });
+      const kept = copied.flatMap((value, index) =>
+        value instanceof SourceText ? [[value.text, printed[index]]] : [],
+      );
+      expect(kept.filter(([mine, theirs]) => mine !== theirs)).toStrictEqual([]);
       await session.query(`DROP TABLE ${table}`);
     },
   );

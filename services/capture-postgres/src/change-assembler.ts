@@ -1,5 +1,5 @@
-import { DataTraceError, UNCHANGED, invariant, tableId } from "@datatrace/core";
-import type { ChangeOrigin, Row, SourceBatch, SourceEvent, TableName, TableSchema, Value } from "@datatrace/core";
+import { DataTraceError, invariant, tableId } from "@datatrace/core";
+import type { SourceBatch, SourceEvent, TableName, TableSchema } from "@datatrace/core";
 import {
   MalformedText,
   UnexpectedNull,
@@ -12,8 +12,6 @@ import {
   readLogicalMessage,
   readRelation,
   readTruncate,
-  tupleOffset,
-  tupleTag,
   widenTransactionId,
 } from "@datatrace/postgres";
 import type { Catalog, Lsn, RelationMessage } from "@datatrace/postgres";
@@ -21,7 +19,8 @@ import { BatchBuilder } from "./batch-builder.ts";
 import type { BatchLimits } from "./batch-builder.ts";
 import type { FollowedTable, FollowedTables } from "./followed-tables.ts";
 import { shapeError } from "./relation-shape.ts";
-import { sameValue } from "./same-value.ts";
+import { decodeRow, originOf } from "./row-event.ts";
+import type { ChangeTransaction } from "./row-event.ts";
 import type { OpenTransaction, StreamPosition } from "./stream-position.ts";
 
 export interface AssemblerOptions {
@@ -33,13 +32,9 @@ export interface AssemblerOptions {
   readonly nearTxId: bigint;
 }
 
-interface Transaction extends OpenTransaction {
-  readonly txId: bigint;
-  readonly commitTsUs: number;
+interface Transaction extends OpenTransaction, ChangeTransaction {
   /** Raw changes delivered before this stream began. */
   readonly skip: number;
-  /** Its part of `ChangeOrigin.sequence`. */
-  readonly sequence: string;
   index: number;
   /** Its `begin` has been given out. */
   begun: boolean;
@@ -146,6 +141,7 @@ export class ChangeAssembler {
       case pgoutputTag.origin:
       case pgoutputTag.type:
         return undefined;
+      case undefined:
       default:
         throw new DataTraceError("source.decode_failed", { detail: { tag: message[0] ?? -1 } });
     }
@@ -296,55 +292,4 @@ export class ChangeAssembler {
       this.#batches.close(this.#batches.end);
     }
   }
-}
-
-/** `ChangeOrigin.fields` as `sourceDescriptor` names them. A WAL position is a number as long as that is exact: 8 PB. */
-function originOf(open: Transaction, table: TableName, walStart: number): ChangeOrigin {
-  return {
-    tsUs: open.commitTsUs,
-    sequence: `${open.sequence}${walStart}"]`,
-    fields: [table.schema, table.table, Number(open.txId), walStart, null, null, null],
-  };
-}
-
-function decodeRow(message: Buffer, table: FollowedTable, origin: ChangeOrigin): SourceEvent {
-  const { schema, decoder } = table;
-  const tag = message[tupleOffset];
-  if (message[0] === pgoutputTag.insert) {
-    return { kind: "insert", schema, after: decoder.tuple(message, tupleOffset + 1, false), origin };
-  }
-  if (message[0] === pgoutputTag.delete) {
-    const beforeIsFull = tag === tupleTag.old;
-    return {
-      kind: "delete",
-      schema,
-      before: decoder.tuple(message, tupleOffset + 1, !beforeIsFull),
-      beforeIsFull,
-      origin,
-    };
-  }
-  if (tag === tupleTag.new) {
-    return {
-      kind: "update",
-      schema,
-      before: null,
-      oldKey: null,
-      after: decoder.tuple(message, tupleOffset + 1, false),
-      origin,
-    };
-  }
-  const isFull = tag === tupleTag.old;
-  const old = decoder.tuple(message, tupleOffset + 1, !isFull);
-  const received = decoder.tuple(message, decoder.tupleEnd + 1, false);
-  const after = received.includes(UNCHANGED) ? completed(received, old, isFull, table.identity) : received;
-  const keyChanged = schema.key.some((index) => !sameValue(old[index] ?? null, after[index] ?? null));
-  return { kind: "update", schema, before: isFull ? old : null, oldKey: keyChanged ? old : null, after, origin };
-}
-
-/** What the new tuple left out (unchanged TOAST), from the old one where that has it. */
-function completed(after: Row, old: Row, isFull: boolean, identity: readonly boolean[]): Row {
-  return after.map((value: Value, index): Value => {
-    if (value !== UNCHANGED || !(isFull || identity[index] === true)) return value;
-    return old[index] ?? null;
-  });
 }

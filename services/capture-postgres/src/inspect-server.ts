@@ -64,7 +64,7 @@ export async function inspectServer(
   }
 }
 
-function error(code: ErrorCode, message: string, fix: string): Finding {
+function stopping(code: ErrorCode, message: string, fix: string): Finding {
   return { severity: "error", code, message, fix };
 }
 
@@ -74,7 +74,7 @@ function warning(message: string, fix: string): Finding {
 
 function serverFindings(facts: ServerFacts, names: CaptureNames): readonly Finding[] {
   const findings: Finding[] = [];
-  const setting = (message: string, fix: string): number => findings.push(error("source.setting", message, fix));
+  const setting = (message: string, fix: string): number => findings.push(stopping("source.setting", message, fix));
   if (facts.version < oldestVersion) {
     setting(
       `The server is PostgreSQL ${Math.floor(facts.version / 10_000)}; 14 is the oldest supported.`,
@@ -119,11 +119,13 @@ function roleFindings(facts: ServerFacts): readonly Finding[] {
   const role = `"${facts.role}"`;
   if (!facts.replication) {
     const message = `The role ${facts.role} may not start replication.`;
-    findings.push(error("source.grant_missing", message, `ALTER ROLE ${role} REPLICATION;`));
+    findings.push(stopping("source.grant_missing", message, `ALTER ROLE ${role} REPLICATION;`));
   }
   if (!facts.publication_exists && !facts.creates) {
     const message = `The role ${facts.role} may not create a publication in the database ${facts.database}.`;
-    findings.push(error("source.grant_missing", message, `GRANT CREATE ON DATABASE "${facts.database}" TO ${role};`));
+    findings.push(
+      stopping("source.grant_missing", message, `GRANT CREATE ON DATABASE "${facts.database}" TO ${role};`),
+    );
   }
   return findings;
 }

@@ -6,19 +6,17 @@ import { sourceError } from "./source-error.ts";
 /** Longest wait for one statement of bookkeeping; reads of chunks have no limit but the connection's keep-alives. */
 const statementTimeoutMs = 60_000;
 
-/**
- * A policy that would hide rows from us is an error, not a gap. Commits of ours (watermarks, publication) do not wait
- * for a standby. A client that vanished does not hold its locks or its snapshot for hours.
- */
-const settings: Readonly<Record<string, string>> = {
-  row_security: "off",
+/** Commits of ours (watermarks) do not wait for a standby. A client that vanished does not hold its locks for hours. */
+const streamSettings: Readonly<Record<string, string>> = {
   synchronous_commit: "local",
   tcp_keepalives_idle: "30",
   tcp_keepalives_interval: "10",
   tcp_keepalives_count: "3",
   idle_in_transaction_session_timeout: "60s",
-  lock_timeout: "10s",
 };
+
+/** A policy that would hide rows from us is an error, not a gap. */
+const settings: Readonly<Record<string, string>> = { ...streamSettings, row_security: "off", lock_timeout: "10s" };
 
 /** Chunks are index ranges that a planner with old statistics would turn into a scan of the whole table each. */
 const readSettings: Readonly<Record<string, string>> = { jit: "off", max_parallel_workers_per_gather: "0" };
@@ -81,8 +79,6 @@ export class ServerSessions implements AsyncDisposable {
     await Promise.all([this.#control.end(), this.#reads.end()]);
   }
 }
-
-const { row_security, lock_timeout, ...streamSettings } = settings;
 
 async function guarded<T>(work: Promise<T>): Promise<T> {
   try {
