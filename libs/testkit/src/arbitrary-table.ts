@@ -177,9 +177,8 @@ function smallest(value: number | bigint): number | bigint {
 
 function decimalText(type: { readonly precision?: number; readonly scale?: number }): fc.Arbitrary<string> {
   const { precision, scale } = type;
-  const whole = precision === undefined ? 45 : Math.max(1, precision - Math.max(0, scale ?? 0));
+  const wholeDigits = precision === undefined ? 45 : precision - Math.max(0, scale ?? 0);
+  const whole = wholeDigits > 0 ? `(0|[1-9][0-9]{0,${wholeDigits - 1}})` : "0";
   const fraction = scale === undefined ? "(\\.[0-9]{1,30})?" : scale > 0 ? `\\.[0-9]{${scale}}` : "";
-  return fc
-    .stringMatching(new RegExp(`^-?(0|[1-9][0-9]{0,${whole - 1}})${fraction}$`))
-    .filter((value) => !/^-[0.]*$/.test(value));
+  return fc.stringMatching(new RegExp(`^-?${whole}${fraction}$`)).filter((value) => !/^-[0.]*$/.test(value));
 }
