@@ -94,7 +94,7 @@ export interface LogReader extends AsyncDisposable {
    * partition that is paused, or whose last batch was not yet followed by another `poll`, never holds back another.
    * @throws DataTraceError `log.out_of_range` when a partition's position is below the earliest or above the end:
    * never reset silently. That partition stands still until it is sought again; the others go on with the next `poll`.
-   * The signal's reason when aborted.
+   * The signal's reason when aborted; that loses nothing.
    */
   poll(signal: AbortSignal): Promise<readonly ReaderEvent[]>;
   /**

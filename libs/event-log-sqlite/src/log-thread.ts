@@ -76,6 +76,11 @@ export class LogThread {
     return promise as Promise<Operations[O]["answer"]>;
   }
 
+  /** Why nothing can be asked any more; null while it can. */
+  get ended(): DataTraceError | null {
+    return this.#ended;
+  }
+
   fetch(message: Extract<ToWorker, { kind: "fetch" }>): void {
     if (this.#ended === null) this.#post(message);
   }

@@ -20,6 +20,7 @@ export class SqliteWriter implements LogWriter {
 
   async append(records: readonly LogRecord[], signal?: AbortSignal): Promise<readonly AppendedRange[]> {
     if (this.#refused !== null) throw this.#refused;
+    if (this.#thread.ended !== null) throw this.#thread.ended;
     signal?.throwIfAborted();
     invariant(!this.#busy, "one append at a time per writer");
     if (records.length === 0) return [];
