@@ -160,9 +160,9 @@ export class ChunkReads {
     const table = quoteTable(schema.name);
     await this.#script(
       schema,
-      `SELECT coalesce(max(octet_length(some::text)), 0)::bigint, (SELECT CASE WHEN reltuples > 0
-         THEN pg_table_size(oid) / reltuples ELSE 0 END::bigint FROM pg_catalog.pg_class WHERE oid = ${regclass(schema)})
-       FROM (SELECT ${nameList(schema.columns)} FROM ONLY ${table} LIMIT ${sampleRows}) some`,
+      `SELECT coalesce(avg(octet_length(sample::text)), 0)::bigint, (SELECT (CASE WHEN reltuples > 0
+         THEN pg_table_size(oid) / reltuples ELSE 0 END)::bigint FROM pg_catalog.pg_class WHERE oid = ${regclass(schema)})
+       FROM (SELECT ${nameList(schema.columns)} FROM ONLY ${table} LIMIT ${sampleRows}) sample`,
       { row: (row) => cells.push(...row) },
       signal,
     );
