@@ -1,7 +1,7 @@
 import type { ErrorCode } from "@datatrace/core";
 
-/** `stopped`: ended as asked. `failed`: ended by an error, and will not go on by itself. */
-export type PartState = "starting" | "running" | "retrying" | "stopped" | "failed";
+/** `finished`: all done. `stopped`: ended as asked. `failed`: ended by an error, and will not go on by itself. */
+export type PartState = "starting" | "running" | "retrying" | "finished" | "stopped" | "failed";
 
 /** An error as health and status show it. */
 export interface PartError {
@@ -43,6 +43,13 @@ export class Health {
     this.#now = now;
   }
 
+  /** The part that has been retrying longer than the grace, null when there is none. */
+  stuck(): PartHealth | null {
+    const { ready, parts } = this.readiness();
+    const limit = this.#now() - this.#graceMs;
+    return ready ? null : (parts.find(({ state, since }) => state === "retrying" && Date.parse(since) < limit) ?? null);
+  }
+
   /** Setting the same state again keeps its time. */
   set(part: string, state: PartState, error: PartError | null = null): void {
     const entry = this.#parts.get(part);
@@ -53,14 +60,14 @@ export class Health {
     this.#parts.set(part, { state, sinceMs: this.#now(), error });
   }
 
-  /** Ready = there is a part, all run, and none has been retrying longer than the grace. */
+  /** Ready = there is a part, all run (or are finished), and none has been retrying longer than the grace. */
   readiness(): Readiness {
     const now = this.#now();
     const entries = [...this.#parts];
     const ready =
       entries.length > 0 &&
-      entries.every(
-        ([, { state, sinceMs }]) => state === "running" || (state === "retrying" && now - sinceMs <= this.#graceMs),
+      entries.every(([, { state, sinceMs }]) =>
+        state === "retrying" ? now - sinceMs <= this.#graceMs : state === "running" || state === "finished",
       );
     const parts = entries.map(([part, { state, sinceMs, error }]) => ({
       part,

@@ -1,25 +1,18 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Logger } from "@datatrace/core";
 import type { Pipeline } from "@datatrace/runtime";
-import type { Invocation } from "./command-line.ts";
+import type { CommandContext } from "./command-context.ts";
 import { inspectPipeline } from "./inspect-pipeline.ts";
-import type { Output } from "./output.ts";
 import { place } from "./pipeline-file.ts";
 import type { LocatedFinding } from "./task-tables.ts";
 
 /** `check FILE`: every finding; 1 when one would stop the run. Changes nothing, at the source, the target or on disk. */
-export async function checkCommand(
-  pipeline: Pipeline,
-  { file }: Invocation,
-  output: Output,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<number> {
+export async function checkCommand(context: CommandContext): Promise<number> {
+  const { pipeline, invocation, output, logger, signal } = context;
   const { findings, tables } = await inspectPipeline(pipeline, logger, signal);
   const all = [...logFindings(pipeline), ...findings];
   for (const { line, table, ...finding } of all) {
-    const at = place(file, line, table ?? "");
+    const at = place(invocation.file, line, table ?? "");
     output.notice({ ...finding, at });
   }
   const count = (severity: string) => all.filter((finding) => finding.severity === severity).length;

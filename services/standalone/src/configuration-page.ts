@@ -9,7 +9,7 @@ interface Described {
   readonly type?: string;
   readonly const?: string;
   readonly enum?: readonly string[];
-  readonly default?: unknown;
+  readonly default?: string | number;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly properties?: Readonly<Record<string, Described>>;
@@ -61,7 +61,7 @@ function optionRow(name: OptionName): string {
 
 /** The page about the pipeline file and the command line, as `docs/configuration.md` has to be. */
 export function configurationPage(connectors: ConnectorSchemas): string {
-  const rows = rowsOf(pipelineSchema(connectors) as Described, "");
+  const rows = rowsOf(pipelineSchema(connectors), "");
   return `# The pipeline file and the command line
 
 This page is generated from the schema and the command table by \`npm run fix\`. The schema itself is

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { DataTraceError, positionTopic, stateTopic } from "@datatrace/core";
-import type { EventLog, Logger } from "@datatrace/core";
+import type { EventLog } from "@datatrace/core";
 import type { Pipeline } from "@datatrace/runtime";
-import type { Invocation } from "./command-line.ts";
+import type { CommandContext } from "./command-context.ts";
 import { openLog } from "./open-log.ts";
 import { openSink, openSource, usedSources } from "./open-connectors.ts";
 import type { Output } from "./output.ts";
@@ -22,15 +22,10 @@ interface Removal {
  * that is still alive loses its writer first, and ends with `log.fenced`. What is gone already is no error, so that a
  * decommission that was cut off can be repeated.
  */
-export async function decommissionCommand(
-  pipeline: Pipeline,
-  { yes }: Invocation,
-  output: Output,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<number> {
+export async function decommissionCommand(context: CommandContext): Promise<number> {
+  const { invocation, output, signal } = context;
   await using resources = new AsyncDisposableStack();
-  const removals = await plan(pipeline, resources, logger, signal);
+  const removals = await plan(context, resources);
   const found = removals.filter(({ what }) => what.length > 0);
   for (const { where, what } of found) {
     output.record("removal", { where, what });
@@ -43,7 +38,7 @@ export async function decommissionCommand(
     return 0;
   }
   output.say("The target tables and their rows stay.");
-  if (!yes && !(await confirmed(output, signal))) {
+  if (!invocation.yes && !(await confirmed(output, signal))) {
     output.say("Nothing was removed.");
     output.record("result", { removed: false });
     return 1;
@@ -71,10 +66,8 @@ async function confirmed(output: Output, signal: AbortSignal): Promise<boolean> 
 
 /** In the order of removal: sources first, so that nothing new arrives; then the log; then the targets. */
 async function plan(
-  pipeline: Pipeline,
+  { pipeline, logger, signal }: CommandContext,
   resources: AsyncDisposableStack,
-  logger: Logger,
-  signal: AbortSignal,
 ): Promise<readonly Removal[]> {
   const log = existsSync(pipeline.log.directory) ? resources.use(await openLog(pipeline, logger)) : null;
   const removals: Removal[] = [];

@@ -1,7 +1,8 @@
 import { DataTraceError } from "@datatrace/core";
 import { Shutdown } from "@datatrace/runtime";
-import type { Pipeline, StructuredLogger } from "@datatrace/runtime";
+import type { StructuredLogger } from "@datatrace/runtime";
 import { checkCommand } from "./check-command.ts";
+import type { Command } from "./command-context.ts";
 import { parseCommandLine } from "./command-line.ts";
 import type { Invocation } from "./command-line.ts";
 import { decommissionCommand } from "./decommission-command.ts";
@@ -41,15 +42,18 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       process.stdout.write(schemaText());
       return 0;
     case "run":
+      return await withPipeline(invocation, output, runCommand);
     case "check":
+      return await withPipeline(invocation, output, checkCommand);
     case "status":
+      return await withPipeline(invocation, output, statusCommand);
     case "decommission":
-      return await withPipeline(invocation, output);
+      return await withPipeline(invocation, output, decommissionCommand);
   }
 }
 
 /** The commands that have a pipeline file: they run until done, or until a signal asks them to end. */
-async function withPipeline(invocation: Invocation, output: Output): Promise<number> {
+async function withPipeline(invocation: Invocation, output: Output, command: Command): Promise<number> {
   const pipeline = readPipelineFile(invocation.file, process.env, output);
   if (pipeline === null) return wrongUsage;
   const screen = new Screen(process.stdout);
@@ -68,7 +72,7 @@ async function withPipeline(invocation: Invocation, output: Output): Promise<num
   );
   let result: number;
   try {
-    result = await execute(pipeline, invocation, output, screen, logger, shutdown.signal);
+    result = await command({ pipeline, invocation, output, screen, logger, signal: shutdown.signal });
   } catch (error) {
     result = shutdown.signal.aborted && isAbort(error, shutdown.signal) ? 0 : explain(error, output, logger);
   } finally {
@@ -86,24 +90,4 @@ function explain(error: unknown, output: Output, logger: StructuredLogger): numb
   output.notice(noticeOf(error));
   if (!(error instanceof DataTraceError) || error.code === "internal.bug") logger.error("internal error", { error });
   return error instanceof DataTraceError && error.code.startsWith("config.") ? wrongUsage : failed;
-}
-
-async function execute(
-  pipeline: Pipeline,
-  invocation: Invocation,
-  output: Output,
-  screen: Screen,
-  logger: StructuredLogger,
-  signal: AbortSignal,
-): Promise<number> {
-  switch (invocation.command) {
-    case "check":
-      return await checkCommand(pipeline, invocation, output, logger, signal);
-    case "status":
-      return await statusCommand(pipeline, output, logger, signal);
-    case "decommission":
-      return await decommissionCommand(pipeline, invocation, output, logger, signal);
-    default:
-      return await runCommand({ pipeline, invocation, output, screen, logger, signal });
-  }
 }

@@ -1,11 +1,9 @@
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Logger } from "@datatrace/core";
 import { formatByteSize } from "@datatrace/runtime";
-import type { Pipeline } from "@datatrace/runtime";
+import type { CommandContext } from "./command-context.ts";
 import { etaSeconds, etaText } from "./eta.ts";
 import { openLog } from "./open-log.ts";
-import type { Output } from "./output.ts";
 import { pipelineStatus } from "./pipeline-status.ts";
 import type { PipelineStatus, TableStatus } from "./pipeline-status.ts";
 import { countText, textTable } from "./text-table.ts";
@@ -19,12 +17,8 @@ interface Pace {
 }
 
 /** `status FILE`: what the log, the sources and the targets say, whether a process runs or not; disturbs none. */
-export async function statusCommand(
-  pipeline: Pipeline,
-  output: Output,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<number> {
+export async function statusCommand(context: CommandContext): Promise<number> {
+  const { pipeline, output, logger, signal } = context;
   if (!existsSync(pipeline.log.directory)) {
     output.say(`Never run: there is no event log in ${pipeline.log.directory}.`);
     output.record("status", { pipeline: pipeline.name, ran: false });

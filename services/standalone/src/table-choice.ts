@@ -1,8 +1,9 @@
-import { DataTraceError, tableId } from "@datatrace/core";
+import { dataTopic, DataTraceError, tableId } from "@datatrace/core";
 import type { Logger, TableName } from "@datatrace/core";
 import type { TableSelection } from "@datatrace/capture";
 import type { Pipeline } from "@datatrace/runtime";
-import { partitionsOf, tableFindings, tasksOf, wanted } from "./task-tables.ts";
+import { deliveryId, topicPrefix } from "./part-names.ts";
+import { partitionsOf, tableFindings, targetFor, tasksOf, wanted } from "./task-tables.ts";
 import type { LocatedFinding } from "./task-tables.ts";
 
 /**
@@ -23,6 +24,7 @@ export class TableChoice {
     this.#pipeline = pipeline;
     this.#logger = logger;
     for (const [source, tables] of captured) {
+      this.#existing.set(source, tables);
       for (const table of tables) this.#taken.add(place(source, table));
     }
   }
@@ -33,6 +35,15 @@ export class TableChoice {
       select: (all) => this.#select(source, all),
       partitions: (table) => partitionsOf(this.#pipeline, source, table),
     };
+  }
+
+  /** Groups of the deliveries that want the table of this data topic. */
+  groupsOf(source: string, topic: string): readonly string[] {
+    const table = this.#existing.get(source)?.find((one) => dataTopic(topicPrefix(this.#pipeline), one) === topic);
+    if (table === undefined) return [];
+    return tasksOf(this.#pipeline, source)
+      .filter((task) => targetFor(task, table) !== null)
+      .flatMap((task) => task.to.map((target) => deliveryId(this.#pipeline, task.id, target)));
   }
 
   #select(source: string, all: readonly TableName[]): readonly TableName[] {
