@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { isTest, packageOf, sourcesBelow, targetOf, workspaces } from "./source-tree.ts";
-import type { Workspace } from "./source-tree.ts";
+import { isTest, packageOf, readText, sourcesBelow, targetOf, workspaces } from "./source-tree.ts";
+import type { Manifest, Workspace } from "./source-tree.ts";
 
 const all = workspaces();
 const ours = new Map(all.map((workspace) => [workspace.manifest.name, workspace]));
@@ -99,6 +99,12 @@ test("what only tests use is not exported from a production package", () => {
     production.filter((file) => isTest(file) || usedBy([file]).has("vitest") || usedBy([file]).has("fast-check")),
   );
   expect(wrong.map((file) => file.path)).toEqual([]);
+});
+
+test("the root's package.json declares what the tests at the root import", () => {
+  const manifest = JSON.parse(readText("package.json")) as Manifest;
+  const used = [...usedBy(sourcesBelow("tests"))].filter((name) => !ours.has(name));
+  expect(used.filter((name) => manifest.devDependencies?.[name] === undefined)).toEqual([]);
 });
 
 test("tests at the root import workspaces by their packages", () => {
