@@ -92,6 +92,8 @@ async function use<T>(pool: Pool, signal: AbortSignal, work: (session: PoolClien
   signal.throwIfAborted();
   const session = await guarded(pool.connect());
   let broken = true;
+  // The pool listens to idle sessions only: one that is lost in use would end the process, and its query reports it.
+  session.on("error", ignore);
   // The server ends the statement when it notices that nobody is there any more.
   const abort = (): void => destroySocket(session);
   signal.addEventListener("abort", abort, { once: true });
@@ -105,8 +107,13 @@ async function use<T>(pool: Pool, signal: AbortSignal, work: (session: PoolClien
     throw sourceError(error);
   } finally {
     signal.removeEventListener("abort", abort);
+    if (!broken) session.off("error", ignore);
     session.release(broken);
   }
+}
+
+function ignore(): void {
+  // Said by whoever waits for an answer.
 }
 
 function destroySocket(session: PoolClient): void {
