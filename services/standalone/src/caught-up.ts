@@ -127,7 +127,9 @@ function sayResult(output: Output, { captures, deliveries }: DeliveredParts, par
   }
   const applied = deliveries.reduce((sum, part) => sum + part.appliedRows(), 0);
   output.say(
-    `Caught up: ${countText(applied)} rows applied, the offsets of ${countText(partitions)} partitions verified in the targets.`,
+    deliveries.length === 0
+      ? "Caught up: everything that was committed is in the event log."
+      : `Caught up: ${countText(applied)} rows applied, the offsets of ${countText(partitions)} partitions verified in the targets.`,
   );
   output.record("result", {
     caughtUp: true,

@@ -1,14 +1,14 @@
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
-import { DataTraceError, positionTopic, stateTopic } from "@datatrace/core";
-import type { EventLog } from "@datatrace/core";
-import type { Pipeline } from "@datatrace/runtime";
+import { openCapture } from "@datatrace/capture";
+import { DataTraceError } from "@datatrace/core";
+import type { SqliteEventLog } from "@datatrace/event-log-sqlite";
+import type { Endpoint, Task } from "@datatrace/runtime";
 import type { CommandContext } from "./command-context.ts";
 import { openLog } from "./open-log.ts";
 import { openSink, openSource, usedSources } from "./open-connectors.ts";
 import type { Output } from "./output.ts";
-import { captureId, deliveryId } from "./part-names.ts";
-import { publishedTables } from "./pipeline-state.ts";
+import { captureId, deliveryId, topicPrefix } from "./part-names.ts";
 
 /** One database, or the log, and what would go there. */
 interface Removal {
@@ -43,7 +43,8 @@ export async function decommissionCommand(context: CommandContext): Promise<numb
     output.record("result", { removed: false });
     return 1;
   }
-  for (const removal of found) await removal.remove();
+  // Also those that seemed to have nothing: a process that still runs may have made something since.
+  for (const removal of removals) await removal.remove();
   output.say("Removed. The next `run` begins afresh.");
   output.record("result", { removed: true });
   return 0;
@@ -64,67 +65,66 @@ async function confirmed(output: Output, signal: AbortSignal): Promise<boolean> 
   }
 }
 
-/** In the order of removal: sources first, so that nothing new arrives; then the log; then the targets. */
-async function plan(
-  { pipeline, logger, signal }: CommandContext,
-  resources: AsyncDisposableStack,
-): Promise<readonly Removal[]> {
+/** In the order of removal: captures first, so that nothing new arrives; then the deliveries. */
+async function plan(context: CommandContext, resources: AsyncDisposableStack): Promise<readonly Removal[]> {
+  const { pipeline, logger } = context;
   const log = existsSync(pipeline.log.directory) ? resources.use(await openLog(pipeline, logger)) : null;
   const removals: Removal[] = [];
   for (const endpoint of usedSources(pipeline)) {
-    const source = resources.use(openSource(pipeline, endpoint, logger));
-    removals.push({
-      where: `source ${endpoint.id}`,
-      what: await source.decommission(false, signal),
-      remove: async () => {
-        await fence(log, captureId(pipeline, endpoint.id), signal);
-        await source.decommission(true, signal);
-      },
-    });
+    removals.push(await captureRemoval(context, endpoint, log, resources));
   }
-  if (log !== null) removals.push(await logRemoval(pipeline, log, signal));
   for (const task of pipeline.tasks) {
-    for (const target of task.to) {
-      const sink = resources.use(openSink(pipeline, task, target, logger));
-      const delivery = deliveryId(pipeline, task.id, target);
-      removals.push({
-        where: `target ${target}, task ${task.id}`,
-        what: await sink.decommission(delivery, false, signal),
-        remove: async () => {
-          await sink.decommission(delivery, true, signal);
-        },
-      });
-    }
+    for (const target of task.to) removals.push(await deliveryRemoval(context, task, target, log, resources));
   }
   return removals;
 }
 
-/** Takes the writer away from a process that may still run: it cannot append to what is being removed. */
-async function fence(log: EventLog | null, capture: string, signal: AbortSignal): Promise<void> {
-  if (log === null) return;
-  const writer = await log.openWriter(capture, signal);
-  await writer[Symbol.asyncDispose]();
+/** Slot, publication and topics. Removing them fences a process that may still run. */
+async function captureRemoval(
+  { pipeline, logger, signal }: CommandContext,
+  endpoint: Endpoint,
+  log: SqliteEventLog | null,
+  resources: AsyncDisposableStack,
+): Promise<Removal> {
+  const source = resources.use(openSource(pipeline, endpoint, logger));
+  const removable =
+    // When the log is gone, what is left at the source still goes.
+    log === null
+      ? source
+      : openCapture({
+          capture: captureId(pipeline, endpoint.id),
+          prefix: topicPrefix(pipeline),
+          source,
+          log,
+          registry: log.registry,
+          tables: { select: () => [], partitions: () => 1 },
+          mode: "stream",
+          logger,
+        });
+  return {
+    where: `capture ${endpoint.id}`,
+    what: await removable.decommission(false, signal),
+    remove: async () => {
+      await removable.decommission(true, signal);
+    },
+  };
 }
 
-async function logRemoval(pipeline: Pipeline, log: EventLog, signal: AbortSignal): Promise<Removal> {
-  const topics: string[] = [];
-  for (const { id } of usedSources(pipeline)) {
-    const capture = captureId(pipeline, id);
-    const published = await publishedTables(log, pipeline, id, signal);
-    topics.push(...published.map(({ topic }) => topic), positionTopic(capture), stateTopic(capture));
-  }
-  const existing: string[] = [];
-  for (const topic of new Set(topics)) {
-    if ((await log.topic(topic, signal)) !== null) existing.push(topic);
-  }
-  const groups = pipeline.tasks.flatMap((task) => task.to.map((target) => deliveryId(pipeline, task.id, target)));
+async function deliveryRemoval(
+  { pipeline, logger, signal }: CommandContext,
+  task: Task,
+  target: string,
+  log: SqliteEventLog | null,
+  resources: AsyncDisposableStack,
+): Promise<Removal> {
+  const sink = resources.use(openSink(pipeline, task, target, logger));
+  const delivery = deliveryId(pipeline, task.id, target);
   return {
-    where: `event log ${pipeline.log.directory}`,
-    what: existing.map((topic) => `topic ${topic}`),
+    where: `delivery ${task.id} to ${target}`,
+    what: await sink.decommission(delivery, false, signal),
     remove: async () => {
-      for (const group of groups) await log.removeGroup(group, signal);
-      // The state, from which the other topics are known, goes with the last call.
-      await log.deleteTopics(existing, signal);
+      await sink.decommission(delivery, true, signal);
+      await log?.removeGroup(delivery, signal);
     },
   };
 }

@@ -1,11 +1,12 @@
 import { DataTraceError } from "@datatrace/core";
 import type { CaptureSource, Finding, Logger, TableDescription, TableName } from "@datatrace/core";
 import { tableId } from "@datatrace/core";
+import { splitTableName } from "@datatrace/runtime";
 import type { Endpoint, Pipeline, Task } from "@datatrace/runtime";
 import { noticeOf } from "./output.ts";
 import { openSink, openSource, usedSources } from "./open-connectors.ts";
 import { deliveryId } from "./part-names.ts";
-import { tableFindings, tablesOf, wanted } from "./task-tables.ts";
+import { objectFor, tableFindings, tablesOf, tasksOf, wanted } from "./task-tables.ts";
 import type { LocatedFinding } from "./task-tables.ts";
 
 /** What a preflight found: findings with the line of the file, and the tables that would be copied. */
@@ -71,7 +72,18 @@ async function lookAtSource(
   const chosen = tables.filter((table) => wanted(pipeline, endpoint.id, table));
   const descriptions = chosen.length === 0 ? [] : await source.describeTables(chosen, signal);
   const found = [...descriptions.flatMap(({ findings }) => findings), ...(await source.inspect(chosen, signal))];
-  return { tables, descriptions, findings: distinct(found).map((finding) => located(finding, endpoint.line)) };
+  return {
+    tables,
+    descriptions,
+    findings: distinct(found).map((finding) => located(finding, lineOf(pipeline, endpoint, finding))),
+  };
+}
+
+/** Where the table of a finding is asked for; else where the source stands. */
+function lineOf(pipeline: Pipeline, endpoint: Endpoint, { table }: Finding): number {
+  if (table === undefined) return endpoint.line;
+  const objects = tasksOf(pipeline, endpoint.id).map((task) => objectFor(task, splitTableName(table)));
+  return objects.find((object) => object !== null)?.line ?? endpoint.line;
 }
 
 /** A connector may say the same of a table in its description and in its inspection. */

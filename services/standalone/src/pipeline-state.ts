@@ -1,4 +1,4 @@
-import { parsePublishedTable, stateTopic } from "@datatrace/core";
+import { DataTraceError, parsePublishedTable, stateTopic } from "@datatrace/core";
 import type { EventLog, PublishedTable, Sink } from "@datatrace/core";
 import type { Pipeline, Task } from "@datatrace/runtime";
 import { captureId } from "./part-names.ts";
@@ -37,8 +37,8 @@ export async function deliveredTables(
     Array.from({ length: count }, (_, partition) => ({ topic, partition })),
   );
   const [progress, parked] = await Promise.all([
-    sink.progress(delivery, signal),
-    sink.parkedKeys(delivery, partitions, signal),
+    orNothing(sink.progress(delivery, signal)),
+    orNothing(sink.parkedKeys(delivery, partitions, signal)),
   ]);
   const next = new Map(progress.map((one) => [`${one.topic}/${one.partition}`, one.next]));
   return await Promise.all(
@@ -53,6 +53,16 @@ export async function deliveredTables(
       return { published, lagRows: Number(lag), parkedKeys };
     }),
   );
+}
+
+/** A target that no delivery has opened yet has no helper tables. */
+async function orNothing<T>(found: Promise<readonly T[]>): Promise<readonly T[]> {
+  try {
+    return await found;
+  } catch (error) {
+    if (error instanceof DataTraceError && error.code === "sink.table_missing") return [];
+    throw error;
+  }
 }
 
 /** The published tables that a task copies. A table that was refused before it had a topic is among them. */
