@@ -27,6 +27,8 @@ export interface PipelineOptions extends SessionOptions {
   readonly answerTimeoutMs: number;
 }
 
+const farewellMs = 1_000;
+
 const textOnly = { getTypeParser: () => (text: string) => text };
 
 /**
@@ -109,11 +111,13 @@ export class PipelinedSession implements AsyncDisposable {
     this.#lose(new Error("connection closed by this side"));
   }
 
+  /** Says farewell, which a server that does not answer cannot hold up for long. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#usable) return;
-    this.#usable = false;
-    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    const late = setTimeout(() => this.destroy(), farewellMs);
     await this.#client.end().catch(() => {});
+    clearTimeout(late);
+    this.#usable = false;
   }
 
   /** A peer that vanished without closing is noticed by its silence only. */

@@ -24,6 +24,7 @@ export class SessionPool implements AsyncDisposable {
     const stopped = AbortSignal.any([signal, this.#closed.signal]);
     await this.#enter(stopped);
     try {
+      stopped.throwIfAborted();
       const session = this.#takeIdle() ?? (await this.#open(stopped));
       const abort = (): void => session.destroy();
       stopped.addEventListener("abort", abort, { once: true });
