@@ -11,7 +11,7 @@ import { helpText } from "./help-text.ts";
 import { openLogger } from "./open-logger.ts";
 import { noticeOf, Output } from "./output.ts";
 import { readPipelineFile } from "./pipeline-file.ts";
-import { runCommand } from "./run-command.ts";
+import { runCommand } from "./run/run-command.ts";
 import { Screen } from "./screen.ts";
 import { statusCommand } from "./status-command.ts";
 import { version } from "./version.ts";

@@ -2,9 +2,9 @@ import { dataTopic, DataTraceError, tableId } from "@datatrace/core";
 import type { Logger, TableName } from "@datatrace/core";
 import type { TableSelection } from "@datatrace/capture";
 import type { Pipeline } from "@datatrace/runtime";
-import { deliveryId, topicPrefix } from "./part-names.ts";
-import { partitionsOf, tableFindings, targetFor, tasksOf, wanted } from "./task-tables.ts";
-import type { LocatedFinding } from "./task-tables.ts";
+import { deliveryId, topicPrefix } from "../part-names.ts";
+import { partitionsOf, tableFindings, targetFor, tasksOf, wanted } from "../task-tables.ts";
+import type { LocatedFinding } from "../task-tables.ts";
 
 /**
  * Which tables the captures of a pipeline take. What is wrong at the first look of a process stops it; what comes up

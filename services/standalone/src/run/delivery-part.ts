@@ -1,7 +1,7 @@
 import type { EndAddress } from "@datatrace/capture";
 import type { TopicPartition } from "@datatrace/core";
 import type { Task } from "@datatrace/runtime";
-import type { Notice } from "./output.ts";
+import type { Notice } from "../output.ts";
 import { RecentLatencies } from "./recent-latencies.ts";
 import type { PartContext, PartLook, RunPart } from "./run-part.ts";
 

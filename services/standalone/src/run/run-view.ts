@@ -1,6 +1,6 @@
 import { formatByteSize } from "@datatrace/runtime";
-import { etaSeconds, etaText } from "./eta.ts";
-import { countText } from "./text-table.ts";
+import { etaSeconds, etaText } from "../eta.ts";
+import { countText } from "../text-table.ts";
 
 /** What a run shows at one moment. */
 export interface RunView {

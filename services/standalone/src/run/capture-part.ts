@@ -2,10 +2,10 @@ import { openCapture } from "@datatrace/capture";
 import type { Capture, CaptureState, EndAddress, TableSelection } from "@datatrace/capture";
 import type { CaptureSource } from "@datatrace/core";
 import type { Endpoint, PartMetrics, PartState } from "@datatrace/runtime";
-import { openSource, threadsOf } from "./open-connectors.ts";
-import { captureId, topicPrefix } from "./part-names.ts";
+import { openSource, threadsOf } from "../open-connectors.ts";
+import { captureId, topicPrefix } from "../part-names.ts";
 import type { PartContext, PartLook, RunPart } from "./run-part.ts";
-import { tasksOf } from "./task-tables.ts";
+import { tasksOf } from "../task-tables.ts";
 
 const states: Readonly<Record<CaptureState, PartState>> = {
   starting: "starting",

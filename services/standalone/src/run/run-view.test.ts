@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { etaSeconds, etaText } from "./eta.ts";
+import { etaSeconds, etaText } from "../eta.ts";
 import { RecentLatencies } from "./recent-latencies.ts";
 import { renderRun } from "./run-view.ts";
 import type { CaptureView, DeliveryView } from "./run-view.ts";
-import { textTable } from "./text-table.ts";
+import { textTable } from "../text-table.ts";
 
 const capture: CaptureView = {
   source: "shop",

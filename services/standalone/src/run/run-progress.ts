@@ -1,7 +1,7 @@
 import type { CapturePart } from "./capture-part.ts";
 import type { DeliveryPart } from "./delivery-part.ts";
 import type { PartLook } from "./run-part.ts";
-import type { CommandContext } from "./command-context.ts";
+import type { CommandContext } from "../command-context.ts";
 import { renderRun } from "./run-view.ts";
 import type { CaptureView, DeliveryView, RunView } from "./run-view.ts";
 

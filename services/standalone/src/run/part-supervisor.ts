@@ -1,5 +1,5 @@
 import type { Health, PartError } from "@datatrace/runtime";
-import { noticeOf } from "./output.ts";
+import { noticeOf } from "../output.ts";
 import { isTakenOver } from "./run-part.ts";
 import type { PartFailure, RunPart } from "./run-part.ts";
 

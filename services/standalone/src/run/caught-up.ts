@@ -5,10 +5,10 @@ import type { EventLog } from "@datatrace/core";
 import type { Health } from "@datatrace/runtime";
 import type { CapturePart } from "./capture-part.ts";
 import type { DeliveryPart } from "./delivery-part.ts";
-import type { Output } from "./output.ts";
-import { publishedTables, tablesOfTask } from "./pipeline-state.ts";
-import type { CommandContext } from "./command-context.ts";
-import { countText } from "./text-table.ts";
+import type { Output } from "../output.ts";
+import { publishedTables, tablesOfTask } from "../pipeline-state.ts";
+import type { CommandContext } from "../command-context.ts";
+import { countText } from "../text-table.ts";
 
 export interface DeliveredParts {
   readonly captures: readonly CapturePart[];

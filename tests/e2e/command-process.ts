@@ -1,0 +1,127 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { guard, waitFor } from "@datatrace/testkit";
+
+const entry = fileURLToPath(import.meta.resolve("../../services/standalone/src/main.ts"));
+
+export interface CommandOptions {
+  readonly args: readonly string[];
+  readonly nodeArgs: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A line of JSON on one of the outputs. */
+export type JsonLine = Readonly<Record<string, unknown>>;
+
+export interface CommandEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A command line as a process of its own, with its two outputs apart. It dies with this process. */
+export class CommandProcess {
+  readonly ended: Promise<CommandEnd>;
+  readonly #child: ChildProcess;
+  readonly #text = { stdout: "", stderr: "" };
+  #end: CommandEnd | null = null;
+
+  constructor({ args, nodeArgs, cwd, env }: CommandOptions) {
+    const child = spawn(process.execPath, [...nodeArgs, entry, ...args], {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child = child;
+    const release = child.pid === undefined ? undefined : guard({ kind: "process", pid: child.pid });
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].setEncoding("utf8").on("data", (chunk: string) => {
+        this.#text[name] += chunk;
+      });
+    }
+    this.ended = new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code, signal) => {
+        release?.();
+        this.#end = { code, signal };
+        resolve(this.#end);
+      });
+    });
+  }
+
+  get stdout(): string {
+    return this.#text.stdout;
+  }
+
+  get stderr(): string {
+    return this.#text.stderr;
+  }
+
+  /** Both outputs: what a search for planted values goes through. */
+  get output(): string {
+    return `${this.stdout}\n${this.stderr}`;
+  }
+
+  /** Lines with `--json`: the results. */
+  get records(): readonly JsonLine[] {
+    return jsonLines(this.stdout);
+  }
+
+  /** Lines of the log. */
+  get log(): readonly JsonLine[] {
+    return jsonLines(this.stderr);
+  }
+
+  get running(): boolean {
+    return this.#end === null;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async kill(): Promise<void> {
+    this.signal("SIGKILL");
+    await this.ended;
+  }
+
+  /** Its exit code, when it ends by itself before the deadline. */
+  async exit(deadlineMs = 60_000): Promise<number | null> {
+    await waitFor(() => this.#end, { deadlineMs, what: `the command to end: ${this.#tail()}` });
+    return this.#end?.code ?? null;
+  }
+
+  /** Waits for a result line (`where: "records"`) or a log line that has these fields. */
+  async line(where: "records" | "log", fields: JsonLine, deadlineMs = 30_000): Promise<JsonLine> {
+    const found = () =>
+      this[where].find((line) => Object.entries(fields).every(([name, value]) => line[name] === value));
+    try {
+      return await waitFor(
+        () => found() ?? (this.running ? null : (found() ?? Promise.reject(new Error("it ended")))),
+        {
+          deadlineMs,
+          what: "a line",
+        },
+      );
+    } catch (error) {
+      throw new Error(`no line with ${JSON.stringify(fields)}: ${this.#tail()}`, { cause: error });
+    }
+  }
+
+  /** Where health and metrics are. */
+  async adminUrl(): Promise<string> {
+    return String((await this.line("records", { event: "started" }))["url"]);
+  }
+
+  #tail(): string {
+    return this.output.slice(-2000);
+  }
+}
+
+function jsonLines(text: string): readonly JsonLine[] {
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith("{") && line.endsWith("}"))
+    .map((line) => JSON.parse(line) as JsonLine);
+}
