@@ -20,7 +20,7 @@ const step: fc.Arbitrary<ModelStep> = fc.oneof(
     weight: 12,
     arbitrary: fc.record({
       kind: fc.constant("append" as const),
-      records: fc.array(record, { minLength: 1, maxLength: 120 }),
+      records: fc.noBias(fc.array(record, { minLength: 1, maxLength: 120, size: "max" })),
     }),
   },
   { weight: 3, arbitrary: fc.constant({ kind: "read" } as const) },

@@ -1,3 +1,4 @@
+import { DataTraceError } from "@datatrace/core";
 import type { AppendedRange, EventLog, LogRecord, LogWriter, TopicPartition } from "@datatrace/core";
 import { expect } from "vitest";
 import { expectCode, textRecord, unique } from "./event-log-case.ts";
@@ -228,8 +229,7 @@ export class EventLogModel implements AsyncDisposable {
     expect(end).toBeGreaterThanOrEqual(offset);
     await this.#probe.until(() => this.#probe.held.has(nameOf(place)), "the assignment");
     this.#check();
-    this.#probe.seek(place, offset);
-    place.position = offset;
+    this.#jump(place, offset);
   }
 
   async #setPaused(place: Place, paused: boolean): Promise<void> {
@@ -248,28 +248,42 @@ export class EventLogModel implements AsyncDisposable {
   }
 
   async #reclaim(): Promise<void> {
+    await this.#probe.until(() => this.#places.every((place) => this.#probe.held.has(nameOf(place))), "the assignment");
+    this.#check();
     await this.#harness.reclaim(this.#log);
+    const behind = new Map<Place, bigint>();
     for (const place of this.#places) {
       const { earliest } = await this.#log.bounds(place);
       expect(earliest, "nothing is deleted that the group has not applied").toBeLessThanOrEqual(place.committed);
-      if (place.position >= earliest) continue;
-      // The reader was sent back below what it had committed before.
-      await this.#probe
-        .until(() => this.#probe.held.has(nameOf(place)), "the assignment")
-        .catch((error: unknown) => {
-          if (!(error instanceof Error && "code" in error && error.code === "log.out_of_range")) throw error;
-        });
+      behind.set(place, earliest);
+    }
+    for (const [place, earliest] of behind) {
+      if (place.paused) this.#jump(place, earliest);
+    }
+    // A reader that was sent back below what it had committed gets what it had fetched before the deletion, or an error.
+    while ([...behind].some(([place, earliest]) => place.position < earliest)) {
+      await this.#probe.poll().catch((error: unknown) => {
+        const refused = this.#refused(error);
+        this.#check();
+        expect(refused.position).toBeLessThan(behind.get(refused) ?? 0n);
+        this.#jump(refused, behind.get(refused) ?? 0n);
+      });
       this.#check();
-      if (place.position >= earliest) continue;
-      if (!place.paused) await expectCode(this.#pollThrough(), "log.out_of_range");
-      this.#check();
-      this.#probe.seek(place, earliest);
-      place.position = earliest;
     }
   }
 
-  async #pollThrough(): Promise<never> {
-    for (;;) await this.#probe.poll();
+  #jump(place: Place, offset: bigint): void {
+    this.#probe.seek(place, offset);
+    place.position = offset;
+  }
+
+  /** The place that a `log.out_of_range` is about. */
+  #refused(error: unknown): Place {
+    if (!(error instanceof DataTraceError) || error.code !== "log.out_of_range") throw error;
+    const { topic, partition } = error.detail;
+    const place = this.#places.find((one) => one.topic === topic && one.partition === partition);
+    if (place === undefined) throw error;
+    return place;
   }
 
   async #checkLatest(): Promise<void> {
