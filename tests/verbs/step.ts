@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type { TestCounts } from "@datatrace/testkit/closing-line";
+import { coverageHolds } from "./coverage-gate.ts";
 
 /** One program of a verb, found on the path. */
 export interface Step {
@@ -37,22 +38,36 @@ export async function runChecks(steps: readonly Step[]): Promise<TestCounts> {
   return { passed, failed: steps.length - passed, skipped: 0 };
 }
 
-/** Runs vitest in view of everybody. Not passing its own gates (coverage) counts as one failure. */
-export async function runTests(args: readonly string[]): Promise<TestCounts> {
-  const folder = mkdtempSync(join(tmpdir(), "datatrace-counts-"));
-  const file = join(folder, "counts.json");
+/**
+ * Runs vitest in view of everybody. With `coverage`, what was run must be above the gate; a run that breaks without a
+ * failed test, and a gate not passed, count as one failure.
+ */
+export async function runTests(args: readonly string[], coverage: "gated" | "none" = "none"): Promise<TestCounts> {
+  const folder = mkdtempSync(join(tmpdir(), "datatrace-run-"));
+  const [countsFile, raw, report] = ["counts.json", "raw", "report"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  mkdirSync(raw);
+  const flags = coverage === "gated" ? ["--coverage", `--coverage.reportsDirectory=${report}`] : [];
   try {
-    const child = spawn("vitest", ["run", ...args], {
+    const child = spawn("vitest", ["run", ...flags, ...args], {
       cwd: root,
       stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, DATATRACE_TEST_COUNTS: file },
+      env: {
+        ...process.env,
+        DATATRACE_TEST_COUNTS: countsFile,
+        ...(coverage === "gated" ? { DATATRACE_CHILD_COVERAGE: raw } : {}),
+      },
     });
     const { promise, resolve, reject } = Promise.withResolvers<number | null>();
     child.once("error", reject);
     child.once("close", resolve);
     const code = await promise;
-    const counts = readCounts(file);
-    return code === 0 || counts.failed > 0 ? counts : { ...counts, failed: 1 };
+    const counts = readCounts(countsFile);
+    if (code !== 0) return counts.failed > 0 ? counts : { ...counts, failed: 1 };
+    return coverage === "none" || coverageHolds(root, report, raw) ? counts : { ...counts, failed: 1 };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
