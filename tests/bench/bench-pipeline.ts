@@ -39,6 +39,7 @@ export class BenchPipeline implements AsyncDisposable {
   readonly #file: string;
   readonly #log: SqliteEventLog;
   readonly #topic: string;
+  #runs = 0;
 
   private constructor(options: BenchPipelineOptions, file: string, log: SqliteEventLog) {
     this.#options = options;
@@ -75,10 +76,9 @@ tasks:
     const { profile, name } = this.#options;
     const process = new DataTraceProcess({
       args: ["run", this.#file, "--json", "--port", "0", ...(part === "standalone" ? [] : ["--only", part])],
+      // A file per thread: the log has one of its own.
       nodeArgs:
-        profile === null
-          ? []
-          : ["--cpu-prof", `--cpu-prof-dir=${profile}`, `--cpu-prof-name=${name}-${part}.cpuprofile`],
+        profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${join(profile, `${name}-${part}-${++this.#runs}`)}`],
     });
     return {
       usage: () => usageOf(process.pid),

@@ -36,8 +36,11 @@ await using source = await startPostgres({ major: 18, durable: true, settings: {
 await using target = await startPostgres({ major: 18, durable: true, settings: { max_wal_size: "4GB" } });
 const sourceClient = new Client({ connectionString: source.url });
 const targetClient = new Client({ connectionString: target.url });
-await sourceClient.connect();
-await targetClient.connect();
+for (const client of [sourceClient, targetClient]) {
+  // When a bench throws, the servers end before these do; the first error is the one to see.
+  client.on("error", () => undefined);
+  await client.connect();
+}
 const urls = { sourceUrl: source.url, targetUrl: target.url, folder: folder.path, profile: options.profile };
 
 await sourceClient.query(benchTableDdl("rows"));
