@@ -21,6 +21,11 @@ export class BackOff {
     return this.#attempts;
   }
 
+  /** What was tried has worked: the next wait is a first one. */
+  reset(): void {
+    this.#attempts = 0;
+  }
+
   /** The wait before the next attempt, counting this one. */
   nextMs(): number {
     // 2^30 times any first wait is beyond any cap; without a bound the power would become Infinity, and 0 * Infinity NaN.
