@@ -23,7 +23,7 @@ function errors(records: readonly JsonLine[]): readonly JsonLine[] {
 test("a malformed pipeline file: line, path, suggestion; in text and as JSON", async () => {
   await using bed = await PipelineBed.open({ name: "malformed", sync: ["thread_cout: 3"] }, server);
   const json = bed.start("run");
-  expect(await json.exit()).toBe(2);
+  await json.exits(2);
   expect(json.records).toEqual([
     {
       event: "error",
@@ -35,7 +35,7 @@ test("a malformed pipeline file: line, path, suggestion; in text and as JSON", a
     },
   ]);
   const text = bed.startPlain(["check", "pipeline.yaml"]);
-  expect(await text.exit()).toBe(2);
+  await text.exits(2);
   expect(text.stdout).toBe("");
   expect(text.stderr).toMatch(
     /^error config\.field_unknown: There is no field `thread_cout`; did you mean `thread_count`\?\n {2}at pipeline\.yaml:14 tasks\.all\.sync\.thread_cout\n {2}fix: .+\n$/,
@@ -47,7 +47,7 @@ test("an unknown table stops the first run, with a suggestion; nothing is left a
   await bed.source.query("CREATE TABLE customers (id int PRIMARY KEY)");
   for (const command of ["run", "check"]) {
     const process = bed.start(command);
-    expect(await process.exit()).toBe(1);
+    await process.exits(1);
     expect(errors(process.records)).toMatchObject([
       { code: "source.table_missing", message: expect.stringContaining("did you mean `public.customers`?") },
     ]);
@@ -65,7 +65,7 @@ test("I8: a wrong password is told by its code, and never by itself", async () =
   bed.set("SOURCE_URL", url.href);
   for (const command of ["run", "check"]) {
     const process = bed.start(command, ...(command === "run" ? ["--log-level", "debug"] : []));
-    expect(await process.exit()).toBe(1);
+    await process.exits(1);
     expect(errors(process.records)).toMatchObject([{ code: "source.login_failed", fix: expect.stringMatching(/./) }]);
     expect(process.output).not.toContain(planted);
     expect(process.output).not.toContain("    at ");
@@ -84,7 +84,7 @@ test("a missing grant is named with the statement that gives it", async () => {
     bed.set("SOURCE_URL", url.href);
     for (const command of ["run", "check"]) {
       const process = bed.start(command);
-      expect(await process.exit()).toBe(1);
+      await process.exits(1);
       const [first] = errors(process.records);
       expect(first).toMatchObject({ code: "source.grant_missing", fix: expect.stringContaining(role) });
       expect(process.output).not.toContain(planted);
@@ -98,7 +98,7 @@ test("a wrong version of Node is refused before anything is loaded", async () =>
   await using bed = await PipelineBed.open({ name: "old_node" }, server);
   const pretend = "Object.defineProperty(process.versions,'node',{value:'22.18.0'})";
   const process = bed.startPlain(["run", bed.file, "--json"], ["--import", `data:text/javascript,${pretend}`]);
-  expect(await process.exit()).toBe(2);
+  await process.exits(2);
   expect(process.stdout).toBe("");
   expect(process.log).toMatchObject([{ code: "config.node_version", message: expect.stringContaining("22.18.0") }]);
 });
@@ -106,7 +106,7 @@ test("a wrong version of Node is refused before anything is loaded", async () =>
 test("wrong usage: suggestion, exit code 2", async () => {
   await using bed = await PipelineBed.open({ name: "usage" }, server);
   const process = bed.startPlain(["rnu", bed.file]);
-  expect(await process.exit()).toBe(2);
+  await process.exits(2);
   expect(process.stderr).toBe(
     "error config.usage: There is no command `rnu`; did you mean `run`?\n  fix: Run `npm start -- help`.\n",
   );
@@ -118,7 +118,7 @@ test("a port that is taken is an error when it was asked for", async () => {
   const first = bed.start("run", "--only", "capture");
   const port = new URL(await first.adminUrl()).port;
   const second = bed.start("run", "--only", "capture", "--port", port);
-  expect(await second.exit()).toBe(2);
+  await second.exits(2);
   expect(errors(second.records)).toMatchObject([{ code: "config.port_taken" }]);
   expect(first.running).toBe(true);
 });

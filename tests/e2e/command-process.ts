@@ -86,10 +86,14 @@ export class CommandProcess {
     await this.ended;
   }
 
-  /** Its exit code, when it ends by itself before the deadline. */
-  async exit(deadlineMs = 60_000): Promise<number | null> {
-    await waitFor(() => this.#end, { deadlineMs, what: `the command to end: ${this.#tail()}` });
-    return this.#end?.code ?? null;
+  /** Fails, with what it has printed, when it does not end with this exit code before the deadline. */
+  async exits(code: number, deadlineMs = 60_000): Promise<void> {
+    const end = await waitFor(() => this.#end, { deadlineMs, what: "the command to end" }).catch(() => null);
+    if (end?.code !== code) {
+      throw new Error(
+        `expected exit code ${code}, got ${end === null ? "none in time" : (end.code ?? end.signal)}:\n${this.#tail()}`,
+      );
+    }
   }
 
   /** Waits for a result line (`where: "records"`) or a log line that has these fields. */

@@ -50,7 +50,7 @@ test("the log level changes while it runs, by HTTP and by SIGUSR2", async () => 
   await waitFor(async () => (await levelOf(url)) === "error", { deadlineMs: 5_000, what: "the level to be error" });
   const lines = run.log.length;
   run.signal("SIGTERM");
-  expect(await run.exit(10_000)).toBe(0);
+  await run.exits(0, 10_000);
   expect(run.log).toHaveLength(lines);
 });
 
@@ -63,7 +63,7 @@ test("SIGTERM ends a run with 0, SIGINT with 130, within 10 s", async () => {
     const run = bed.start("run", "--only", "capture");
     await ready(await run.adminUrl());
     run.signal(signal);
-    expect(await run.exit(10_000)).toBe(code);
+    await run.exits(code, 10_000);
     expect(run.log).toContainEqual(expect.objectContaining({ event: "stopping", signal }));
   }
 });
