@@ -116,8 +116,8 @@ export class ChunkReader {
     try {
       await source.writeWatermark(id, signal);
     } catch (error) {
-      watermarks.forget(id);
-      throw error;
+      // What has come back was written, whatever became of the answer: its chunk may be published by now.
+      if (watermarks.forget(id)) throw error;
     }
   }
 }

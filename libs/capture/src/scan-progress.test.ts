@@ -8,14 +8,14 @@ const boundary = (n: number) => (n === 0 ? null : [n]);
 const range = (n: number, count: number): KeyRange => ({ after: boundary(n), upTo: n === count - 1 ? null : [n + 1] });
 
 function covered(stored: ReturnType<ScanProgress["stored"]>, count: number): Set<number> {
-  const numbers = new Set<number>();
-  const add = (from: number, to: number) => {
-    for (let n = from; n < to; n += 1) numbers.add(n);
-  };
-  add(0, stored.upTo === null ? 0 : Number(stored.upTo[0]));
-  for (const { after, upTo } of stored.ahead)
-    add(after === null ? 0 : Number(after[0]), upTo === null ? count : Number(upTo[0]));
-  return numbers;
+  const front = stored.upTo === null ? [] : numbers({ after: null, upTo: [Number(stored.upTo[0])] }, count);
+  const ahead = stored.ahead.flatMap(({ after, upTo }) =>
+    numbers(
+      { after: after === null ? null : [Number(after[0])], upTo: upTo === null ? null : [Number(upTo[0])] },
+      count,
+    ),
+  );
+  return new Set([...front, ...ahead]);
 }
 
 const steps = fc.array(fc.record({ pick: fc.nat(), inFlight: fc.integer({ min: 1, max: 4 }), restart: fc.boolean() }), {

@@ -14,6 +14,14 @@ function column(name: string, nullable = name !== "id"): Column {
   return { name, type: { kind: "int32" }, native: { name: "int4" }, nullable };
 }
 
+function mood(...values: readonly string[]): TableSchema {
+  return { ...v1, columns: [column("id"), { ...column("a"), type: { kind: "enum", values } }] };
+}
+
+function numbered(number: number): TableSchema {
+  return { ...v1, columns: [column("id"), { ...column("a"), number }] };
+}
+
 const v1 = table("id", "a");
 const v2 = table("id", "a", "b");
 const v3 = table("id", "a", "b", "c");
@@ -68,4 +76,16 @@ test("another type, name, order or key is not carried", () => {
       expect(matchVersion([v1], incoming, witness)).toEqual({ kind: "incompatible" });
     }
   }
+});
+
+test("new labels of an enum are another version, without a new column; lost ones are not carried", () => {
+  expect(matchVersion([mood("x")], mood("x", "y"), "catalog")).toMatchObject({ kind: "new", index: 1, columns: [] });
+  expect(matchVersion([mood("x", "y")], mood("x"), "catalog")).toEqual({ kind: "incompatible" });
+  expect(matchVersion([mood("x"), mood("x", "y")], mood("x"), "stream")).toMatchObject({ kind: "known", index: 0 });
+});
+
+test("a column dropped and made again under the same name is not the same column", () => {
+  expect(matchVersion([numbered(2)], numbered(3), "catalog")).toEqual({ kind: "incompatible" });
+  expect(matchVersion([numbered(2)], numbered(2), "catalog")).toMatchObject({ kind: "known" });
+  expect(matchVersion([numbered(2)], v1, "stream")).toMatchObject({ kind: "known" });
 });

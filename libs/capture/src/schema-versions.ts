@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Column, TableSchema } from "@datatrace/core";
+import type { CanonicalType, Column, TableSchema } from "@datatrace/core";
 
 /**
  * Who says what the table looks like. `stream`: in log order, so it may lag behind the catalog; it knows nothing of
@@ -24,8 +24,8 @@ export type VersionMatch =
 
 /**
  * Finds a table's shape among its published versions, oldest first. The first is the newest that the stream has shown,
- * which never goes back. The only change carried is added columns, so that the versions form a chain, and a shape from
- * the stream that the catalog has overtaken has its place in it.
+ * which never goes back. The only changes carried are added columns and added labels of an enum, so that the versions
+ * form a chain, and a shape from the stream that the catalog has overtaken has its place in it.
  */
 export function matchVersion(
   versions: readonly TableSchema[],
@@ -80,18 +80,37 @@ function sameShape(a: TableSchema, b: TableSchema): boolean {
   );
 }
 
-/** `newer` has every column of `older` in the same order, and others besides. */
+/** `newer` has every column of `older` in the same order, and more: other columns, or labels in an enum. */
 function extendsShape(older: TableSchema, newer: TableSchema): boolean {
-  if (newer.columns.length <= older.columns.length || !sameKey(older, newer)) return false;
+  if (newer.columns.length < older.columns.length || !sameKey(older, newer) || sameShape(older, newer)) return false;
   let at = 0;
-  for (const column of newer.columns) if (sameColumn(column, older.columns[at])) at += 1;
+  for (const column of newer.columns) {
+    const before = older.columns[at];
+    if (before !== undefined && carriesOn(before, column)) at += 1;
+  }
   return at === older.columns.length;
 }
 
-function sameColumn(a: Column, b: Column | undefined): boolean {
+/** The same column, which may have got more labels. */
+function carriesOn(before: Column, now: Column): boolean {
   return (
-    b !== undefined && a.name === b.name && isDeepStrictEqual(a.type, b.type) && isDeepStrictEqual(a.native, b.native)
+    sameIdentity(before, now) && (isDeepStrictEqual(before.type, now.type) || hasMoreLabels(before.type, now.type))
   );
+}
+
+function hasMoreLabels(before: CanonicalType, now: CanonicalType): boolean {
+  if (before.kind === "array" && now.kind === "array") return hasMoreLabels(before.element, now.element);
+  return before.kind === "enum" && now.kind === "enum" && before.values.every((label) => now.values.includes(label));
+}
+
+function sameColumn(a: Column, b: Column | undefined): boolean {
+  return b !== undefined && sameIdentity(a, b) && isDeepStrictEqual(a.type, b.type);
+}
+
+/** A column that was dropped and made again under its name has another number. */
+function sameIdentity(a: Column, b: Column): boolean {
+  const sameNumber = a.number === undefined || b.number === undefined || a.number === b.number;
+  return sameNumber && a.name === b.name && isDeepStrictEqual(a.native, b.native);
 }
 
 function sameKey(a: TableSchema, b: TableSchema): boolean {

@@ -175,7 +175,9 @@ export class TableSet {
     if (match.kind === "new") {
       const before = table.versions;
       version = await publishedVersion(this.#publisher, table.topic, match.schema, signal);
-      // While the registry was asked, somebody else may have bound a version, or the table may have gone.
+      // While the registry was asked, somebody else may have bound a version, or the table may have gone. What the
+      // catalog said is old then: its next look compares.
+      if (table.versions !== before && witness === "catalog") return null;
       if (table.removed || table.versions !== before) return await this.bind(schema, witness, signal);
       table.versions = table.versions.toSpliced(match.index, 0, version);
       if (!match.between) for (const column of match.columns) table.readColumn(column);

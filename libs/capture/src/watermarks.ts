@@ -18,9 +18,9 @@ export class Watermarks {
     return id;
   }
 
-  /** Writing it failed, or nobody waits any more. It may come back nevertheless. */
-  forget(id: string): void {
-    this.#expected.delete(id);
+  /** Writing it failed: should it come back nevertheless, it means nothing. False: it has come back already. */
+  forget(id: string): boolean {
+    return this.#expected.delete(id);
   }
 
   /** What to do now that this watermark has come back; undefined for one that is not expected. */
