@@ -21,7 +21,7 @@ export interface Column {
   readonly nullable: boolean;
   /**
    * What tells a column from another of the same name that was dropped, where the source has such a thing (PostgreSQL:
-   * `attnum`). Only its source looks at it.
+   * `attnum`). Compared, never interpreted, by everyone but its source.
    */
   readonly number?: number;
 }
