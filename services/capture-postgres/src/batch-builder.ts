@@ -10,14 +10,18 @@ export interface BatchLimits {
 }
 
 /**
- * Events waiting to be pulled, and where they may be cut. A batch goes to the end of the last whole transaction; only
- * when nothing whole is there and the limits are reached does it end inside one (always between raw changes).
+ * Events waiting to be pulled, and where they may be cut. A batch goes to the end of the last whole transaction that is
+ * there; inside a transaction it ends only at the limits, and then between two raw changes.
  */
 export class BatchBuilder {
   readonly #limits: BatchLimits;
+  /** Batches that have reached a limit. */
+  readonly #ready: SourceBatch[] = [];
+  #readyEvents = 0;
+  #readyBytes = 0;
   #events: SourceEvent[] = [];
   #bytes = 0;
-  /** Everything of `#events` before it belongs to whole transactions. */
+  /** Of `#events`, those that belong to whole transactions. */
   #wholeEvents = 0;
   #wholeBytes = 0;
   #end: Lsn;
@@ -30,22 +34,17 @@ export class BatchBuilder {
     this.#taken = end;
   }
 
+  /** How far the stream has come, whole transactions only. */
   get end(): Lsn {
     return this.#end;
   }
 
-  get isEmpty(): boolean {
-    return this.#events.length === 0;
-  }
-
-  /** The position has moved on since the last batch, though there may be no event. */
-  get hasMoved(): boolean {
-    return this.#end > this.#taken;
-  }
-
   /** More is waiting than one pull takes away: stop reading. */
   get isFull(): boolean {
-    return this.#events.length >= 2 * this.#limits.maxEvents || this.#bytes >= 2 * this.#limits.maxBytes;
+    return (
+      this.#readyEvents + this.#events.length >= 2 * this.#limits.maxEvents ||
+      this.#readyBytes + this.#bytes >= 2 * this.#limits.maxBytes
+    );
   }
 
   add(event: SourceEvent, sizeBytes = 0): void {
@@ -53,41 +52,57 @@ export class BatchBuilder {
     this.#bytes += sizeBytes;
   }
 
-  /** Everything so far is whole, and nothing lies between it and `end`. Never moves back (I2). */
-  close(end: Lsn): void {
-    this.#wholeEvents = this.#events.length;
-    this.#wholeBytes = this.#bytes;
-    if (end > this.#end) this.#end = end;
+  /** A raw change of an open transaction is complete: a batch may end here if it must. */
+  mark(open: OpenTransaction): void {
+    if (!this.#isDue) return;
+    this.#sealWhole();
+    if (!this.#isDue) return;
+    this.#seal(this.#events.length, this.#bytes, { end: this.#end, open });
   }
 
-  /** `open`: the transaction that the events after the last whole one belong to. Null when there is nothing to give yet. */
-  take(open: OpenTransaction | null): SourceBatch | null {
-    if (this.#wholeEvents > 0) {
-      const whole = this.#wholeEvents === this.#events.length;
-      const events = whole ? this.#events : this.#events.slice(0, this.#wholeEvents);
-      const batch = this.#batch(events, this.#wholeBytes, { end: this.#end, open: null });
-      this.#events = whole ? [] : this.#events.slice(this.#wholeEvents);
-      this.#bytes -= this.#wholeBytes;
-      this.#wholeEvents = 0;
-      this.#wholeBytes = 0;
-      return batch;
-    }
-    const due = this.#events.length >= this.#limits.maxEvents || this.#bytes >= this.#limits.maxBytes;
-    if (!due || this.#events.length === 0) return null;
-    const batch = this.#batch(this.#events, this.#bytes, { end: this.#end, open });
-    this.#events = [];
-    this.#bytes = 0;
+  /** Everything so far is whole, and nothing lies between it and `end`. Never moves back (I2). */
+  close(end: Lsn): void {
+    if (end > this.#end) this.#end = end; // I2
+    this.#wholeEvents = this.#events.length;
+    this.#wholeBytes = this.#bytes;
+    if (this.#isDue) this.#sealWhole();
+  }
+
+  /** Null when there is nothing that may be given yet. */
+  take(): SourceBatch | null {
+    if (this.#ready.length === 0) this.#sealWhole();
+    const batch = this.#ready.shift() ?? null;
+    if (batch === null) return null;
+    this.#readyEvents -= batch.events.length;
+    this.#readyBytes -= batch.sizeBytes;
     return batch;
   }
 
   /** An empty batch with the newer position, when nothing is waiting. */
   takeIdle(): SourceBatch | null {
-    if (!this.isEmpty || !this.hasMoved) return null;
-    return this.#batch([], 0, { end: this.#end, open: null });
+    if (this.#events.length > 0 || this.#ready.length > 0 || this.#end <= this.#taken) return null;
+    this.#taken = this.#end;
+    return { events: [], sizeBytes: 0, position: formatPosition({ end: this.#end, open: null }) };
   }
 
-  #batch(events: readonly SourceEvent[], sizeBytes: number, position: StreamPosition): SourceBatch {
+  get #isDue(): boolean {
+    return this.#events.length >= this.#limits.maxEvents || this.#bytes >= this.#limits.maxBytes;
+  }
+
+  #sealWhole(): void {
+    if (this.#wholeEvents > 0) this.#seal(this.#wholeEvents, this.#wholeBytes, { end: this.#end, open: null });
+  }
+
+  #seal(count: number, sizeBytes: number, position: StreamPosition): void {
+    const all = count === this.#events.length;
+    const events = all ? this.#events : this.#events.slice(0, count);
+    this.#events = all ? [] : this.#events.slice(count);
+    this.#bytes -= sizeBytes;
+    this.#wholeEvents = 0;
+    this.#wholeBytes = 0;
     this.#taken = this.#end;
-    return { events, sizeBytes, position: formatPosition(position) };
+    this.#ready.push({ events, sizeBytes, position: formatPosition(position) });
+    this.#readyEvents += count;
+    this.#readyBytes += sizeBytes;
   }
 }

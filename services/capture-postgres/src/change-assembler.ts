@@ -115,7 +115,7 @@ export class ChangeAssembler {
   }
 
   take(): SourceBatch | null {
-    return this.#batches.take(this.#open);
+    return this.#batches.take();
   }
 
   takeIdle(): SourceBatch | null {
@@ -267,6 +267,7 @@ export class ChangeAssembler {
   #emit(open: Transaction, event: SourceEvent, sizeBytes: number): void {
     this.#beginOnce(open);
     this.#batches.add(event, sizeBytes);
+    this.#batches.mark(open);
   }
 
   #beginOnce(open: Transaction): void {
