@@ -34,17 +34,17 @@ interface RawCoverage {
   }[];
 }
 
-/** Which characters of each file some process has run, by the file's URL. */
-export type RunCharacters = ReadonlyMap<string, Uint8Array>;
+/** How often each character of each file was run by other processes, by the file's URL. */
+export type RunCharacters = ReadonlyMap<string, Uint32Array>;
 
-function paint(text: Uint8Array, { functions }: RawCoverage["result"][number]): void {
-  const own = new Uint8Array(text.length);
+function paint(text: Uint32Array, { functions }: RawCoverage["result"][number]): void {
+  const own = new Uint32Array(text.length);
   // Ranges nest: an inner one says more than the one around it.
   const ranges = functions
     .flatMap((entry) => entry.ranges)
     .toSorted((a, b) => a.startOffset - b.startOffset || b.endOffset - a.endOffset);
-  for (const { startOffset, endOffset, count } of ranges) own.fill(count > 0 ? 1 : 0, startOffset, endOffset);
-  for (let index = 0; index < own.length; index++) text[index] = (text[index] ?? 0) | (own[index] ?? 0);
+  for (const { startOffset, endOffset, count } of ranges) own.fill(count, startOffset, endOffset);
+  for (let index = 0; index < own.length; index++) text[index] = (text[index] ?? 0) + (own[index] ?? 0);
 }
 
 /**
@@ -53,7 +53,7 @@ function paint(text: Uint8Array, { functions }: RawCoverage["result"][number]): 
  */
 export function readRawCoverage(folder: string, files: readonly FileCoverage[]): RunCharacters {
   const run = new Map(
-    files.map(({ path }) => [pathToFileURL(path).href, new Uint8Array(readFileSync(path, "utf8").length)]),
+    files.map(({ path }) => [pathToFileURL(path).href, new Uint32Array(readFileSync(path, "utf8").length)]),
   );
   for (const name of readdirSync(folder).filter((file) => file.endsWith(".json"))) {
     let raw: RawCoverage;
@@ -71,31 +71,30 @@ export function readRawCoverage(folder: string, files: readonly FileCoverage[]):
   return run;
 }
 
-/** Counts everything that another process has run as run, once. */
-export function addRawCoverage(file: FileCoverage, run: Uint8Array): void {
+/** Adds to a file's counts what other processes have run. */
+export function addRawCoverage(file: FileCoverage, run: Uint32Array): void {
   const lines = [0];
   for (const { index } of readFileSync(file.path, "utf8").matchAll(/\n/g)) lines.push(index + 1);
-  const offset = ({ line, column }: Place): number | undefined =>
-    line === undefined ? undefined : (lines[line - 1] ?? 0) + (column ?? 0);
-  const wasRun = (place: Place): boolean => run[offset(place) ?? -1] === 1;
-  const statements = Object.values(file.statementMap).map(({ start }) => start);
+  const offset = ({ line, column }: Place): number => (lines[(line ?? 0) - 1] ?? 0) + (column ?? 0);
+  const runs = (place: Place): number => (place.line === undefined ? 0 : (run[offset(place)] ?? 0));
+  const statements = Object.values(file.statementMap)
+    .map(({ start }) => offset(start))
+    .toSorted((a, b) => a - b);
 
-  /** The branch that is taken when the condition holds: Istanbul gives it the place of the whole `if`. */
-  const consequent = ({ start, end }: Span): Place => {
-    const [from = 0, to = 0] = [offset(start), offset(end)];
-    const inside = statements.filter((place) => (offset(place) ?? 0) > from && (offset(place) ?? 0) < to);
-    return inside.toSorted((a, b) => (offset(a) ?? 0) - (offset(b) ?? 0))[0] ?? {};
+  /** An `if` has its own place in place of its consequent's, which is its first statement; what is missing there went to `else`. */
+  const ifRuns = ([whole, otherwise]: readonly Span[]): readonly number[] => {
+    if (whole === undefined || otherwise === undefined) return [];
+    const [from, to] = [offset(whole.start), offset(whole.end)];
+    const first = statements.find((at) => at > from && at < to);
+    const then = first === undefined ? 0 : (run[first] ?? 0);
+    return [then, otherwise.start.line === undefined ? Math.max(0, runs(whole.start) - then) : runs(otherwise.start)];
   };
 
-  for (const [id, { start }] of Object.entries(file.statementMap)) {
-    if (wasRun(start)) file.s[id] ||= 1;
-  }
-  for (const [id, { loc }] of Object.entries(file.fnMap)) {
-    if (wasRun(loc.start)) file.f[id] ||= 1;
-  }
+  for (const [id, { start }] of Object.entries(file.statementMap)) file.s[id] = (file.s[id] ?? 0) + runs(start);
+  for (const [id, { loc }] of Object.entries(file.fnMap)) file.f[id] = (file.f[id] ?? 0) + runs(loc.start);
   for (const [id, { type, locations }] of Object.entries(file.branchMap)) {
-    const taken = locations.map((span, index) => wasRun(type === "if" && index === 0 ? consequent(span) : span.start));
-    file.b[id] = (file.b[id] ?? []).map((count, index) => (count === 0 && taken[index] === true ? 1 : count));
+    const added = type === "if" ? ifRuns(locations) : locations.map(({ start }) => runs(start));
+    file.b[id] = (file.b[id] ?? []).map((count, index) => count + (added[index] ?? 0));
   }
 }
 

@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { failpoint } from "@datatrace/core";
 import { afterEach, expect, test } from "vitest";
 import { failpoints } from "./failpoints.ts";
-import { isAlive } from "./process-tree.ts";
+import { isAlive, isStopped } from "./process-tree.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 import { waitFor } from "./wait-for.ts";
 import { guard } from "./watchdog.ts";
@@ -103,8 +103,7 @@ test("a process stops where it is told to, and goes on when it is woken", async 
   await using folder = await temporaryDirectory("failpoints");
   const log = join(folder.path, "fired");
   const started = launch("area.step=stop@2", log);
-  const state = (): string | undefined => /\) (\w) /.exec(readFileSync(`/proc/${started.pid}/stat`, "utf8"))?.[1];
-  await waitFor(() => state() === "T", { deadlineMs: 10_000, what: "the process to stop" });
+  await waitFor(() => isStopped(started.pid), { deadlineMs: 10_000, what: "the process to stop" });
   expect(isAlive(started.pid)).toBe(true);
   started.child.kill("SIGCONT");
   expect(await started.ended).toBe(0);

@@ -9,7 +9,7 @@ export { temporaryDirectory } from "./temporary-directory.ts";
 export type { TemporaryDirectory } from "./temporary-directory.ts";
 export { claimPort } from "./port-claim.ts";
 export type { PortClaim } from "./port-claim.ts";
-export { isAlive } from "./process-tree.ts";
+export { isAlive, isStopped } from "./process-tree.ts";
 export { guard } from "./watchdog.ts";
 export type { Guarded } from "./watchdog.ts";
 export { waitFor } from "./wait-for.ts";

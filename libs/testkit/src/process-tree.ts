@@ -45,6 +45,11 @@ export function isAlive(pid: number): boolean {
   return entry !== undefined && !entry.state.startsWith("Z");
 }
 
+/** True for a process that SIGSTOP has frozen. */
+export function isStopped(pid: number): boolean {
+  return read(pid)?.state.startsWith("T") === true;
+}
+
 export function childrenOf(pid: number): readonly number[] {
   return list()
     .filter((entry) => entry.parent === pid)
