@@ -126,7 +126,7 @@ export interface Sink extends AsyncDisposable {
   ): Promise<readonly Claim[]>;
   /** Applies all of the unit in one transaction with its offsets, or nothing (I5). */
   apply(delivery: string, unit: ApplyUnit, signal: AbortSignal): Promise<ApplyOutcome>;
-  /** Stored offsets of a delivery, for status. */
+  /** Stored offsets of a delivery, for status. This and the next two find nothing where `open` was never called. */
   progress(delivery: string, signal: AbortSignal): Promise<readonly (TopicPartition & { readonly next: bigint })[]>;
   /** Avro keys parked by earlier units. */
   parkedKeys(

@@ -167,6 +167,9 @@ export function describeSinkPrepare(harness: SinkHarness): void {
     await using sink = harness.openSink(bed.target);
     expect(await sink.inspect(delivery, [{ target: items, schema: itemsSchema, strategy: "fail" }], never)).toEqual([]);
     expect(await bed.helperTables()).toEqual([]);
+    expect(await sink.progress(delivery, never)).toEqual([]);
+    expect(await sink.parkedKeys(delivery, [{ topic: "shop.items", partition: 0 }], never)).toEqual([]);
+    expect(await sink.openRereads(delivery, never)).toEqual([]);
   });
 
   test("helper tables survive, and go with the last delivery; target tables stay", async () => {

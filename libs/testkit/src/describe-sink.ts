@@ -6,8 +6,6 @@ import { describeSinkPrepare } from "./describe-sink-prepare.ts";
 import { describeSinkRefusals } from "./describe-sink-refusals.ts";
 import type { SinkHarness } from "./sink-harness.ts";
 
-export type { OpenSink, SinkBed, SinkHarness, SinkLimits } from "./sink-harness.ts";
-
 /** What every sink that commits rows and offset in one transaction must do. No case can be switched off. */
 export function describeSink(name: string, harness: SinkHarness): void {
   describe(`${name} as a sink`, () => {

@@ -12,5 +12,7 @@ export {
 } from "./capture-reader.ts";
 export { describeCaptureSource } from "./describe-capture-source.ts";
 export { describeEventLog } from "./describe-event-log.ts";
+export { describeSink } from "./describe-sink.ts";
+export type { OpenSink, SinkBed, SinkHarness, SinkLimits } from "./sink-harness.ts";
 export { describeSchemaRegistry } from "./describe-schema-registry.ts";
 export type { SchemaRegistryHarness } from "./describe-schema-registry.ts";

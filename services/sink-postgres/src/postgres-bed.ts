@@ -1,7 +1,7 @@
 import { Secret } from "@datatrace/core";
 import type { Row, TableName, TableSchema } from "@datatrace/core";
 import { connect, parseConnectionUrl, quoteName, quoteTable, textDecoder } from "@datatrace/postgres";
-import type { OpenSink, SinkBed } from "@datatrace/testkit/describe-sink";
+import type { OpenSink, SinkBed } from "@datatrace/testkit/suites";
 import type { Client } from "pg";
 import { helperTableNames } from "./helper-tables.ts";
 import { PostgresSink } from "./postgres-sink.ts";

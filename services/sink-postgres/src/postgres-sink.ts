@@ -21,7 +21,7 @@ import { outcomeOfLostCommit } from "./lost-commit.ts";
 import { prepareTable } from "./prepare-table.ts";
 import { sinkApplicationName, takingOver } from "./row-lock.ts";
 import { SessionPool } from "./session-pool.ts";
-import { targetError } from "./target-error.ts";
+import { sqlStateOf, targetError } from "./target-error.ts";
 import { TargetTables } from "./target-tables.ts";
 
 export interface PostgresSinkOptions {
@@ -129,7 +129,7 @@ export class PostgresSink implements Sink {
     delivery: string,
     signal: AbortSignal,
   ): Promise<readonly (TopicPartition & { readonly next: bigint })[]> {
-    return this.#use(signal, async (session) => storedProgress(session, this.#helpers, delivery));
+    return this.#stored(signal, async (session) => storedProgress(session, this.#helpers, delivery));
   }
 
   async parkedKeys(
@@ -137,11 +137,11 @@ export class PostgresSink implements Sink {
     partitions: readonly TopicPartition[],
     signal: AbortSignal,
   ): Promise<readonly (TopicPartition & { readonly key: Uint8Array })[]> {
-    return this.#use(signal, async (session) => storedParkedKeys(session, this.#helpers, delivery, partitions));
+    return this.#stored(signal, async (session) => storedParkedKeys(session, this.#helpers, delivery, partitions));
   }
 
   async openRereads(delivery: string, signal: AbortSignal): Promise<readonly RereadRequest[]> {
-    return this.#use(signal, async (session) => storedRereads(session, this.#helpers, delivery));
+    return this.#stored(signal, async (session) => storedRereads(session, this.#helpers, delivery));
   }
 
   async decommission(delivery: string, apply: boolean, signal: AbortSignal): Promise<readonly string[]> {
@@ -150,6 +150,21 @@ export class PostgresSink implements Sink {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool[Symbol.asyncDispose]();
+  }
+
+  /** Rows of a helper table; none where the tables have not been made yet. */
+  async #stored<T>(
+    signal: AbortSignal,
+    read: (session: PipelinedSession) => Promise<readonly T[]>,
+  ): Promise<readonly T[]> {
+    return this.#use(signal, async (session) => {
+      try {
+        return await read(session);
+      } catch (error) {
+        if (sqlStateOf(error) === "42P01") return [];
+        throw error;
+      }
+    });
   }
 
   /** As the pool's `use`, for work in which every error is the target's. */

@@ -1,5 +1,5 @@
 import { availablePostgres, testPostgres } from "@datatrace/testkit";
-import { describeSink } from "@datatrace/testkit/describe-sink";
+import { describeSink } from "@datatrace/testkit/suites";
 import { afterAll, beforeAll, describe } from "vitest";
 import type { TestPostgres } from "@datatrace/testkit";
 import { PostgresBed, openSink } from "./postgres-bed.ts";
