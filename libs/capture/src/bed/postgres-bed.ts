@@ -1,0 +1,132 @@
+import { postgresSource } from "@datatrace/capture-postgres";
+import { type CaptureSource, dataTopic, positionTopic, Secret, type TableName } from "@datatrace/core";
+import { openSqliteEventLog, type SqliteEventLog } from "@datatrace/event-log-sqlite";
+import { RecordingLogger, temporaryDirectory, waitFor } from "@datatrace/testkit";
+import { Client } from "pg";
+import type { CaptureOptions } from "../capture-options.ts";
+import type { TableStatus } from "../capture-status.ts";
+import { type Capture, openCapture } from "../capture.ts";
+import { type StoredPosition, storedPosition } from "../position-record.ts";
+import { foldEvents, type PublishedEvent, publishedEvents } from "./published-rows.ts";
+
+export interface RunningCapture extends AsyncDisposable {
+  readonly capture: Capture;
+  readonly source: CaptureSource;
+  /** What `run` gave: null when it ended well. */
+  readonly ended: Promise<unknown>;
+}
+
+export type BedCaptureOptions = Partial<
+  Pick<CaptureOptions, "mode" | "chunkRows" | "parallelChunks" | "batch" | "tables" | "timing" | "observer">
+>;
+
+/** A database, a log in a folder of its own, and captures from the one into the other. */
+export class PostgresBed implements AsyncDisposable {
+  readonly capture = "bed";
+  readonly prefix = "bed";
+  readonly logger = new RecordingLogger();
+  readonly url: string;
+  readonly log: SqliteEventLog;
+  readonly client: Client;
+  readonly #stack: AsyncDisposableStack;
+
+  /** `url` is of an empty database. */
+  static async open(url: string): Promise<PostgresBed> {
+    const stack = new AsyncDisposableStack();
+    const directory = stack.use(await temporaryDirectory("capture"));
+    const log = stack.use(await openSqliteEventLog({ directory: directory.path }));
+    const client = new Client({ connectionString: url });
+    client.on("error", () => undefined);
+    await client.connect();
+    stack.defer(async () => await client.end());
+    return new PostgresBed(url, log, client, stack);
+  }
+
+  private constructor(url: string, log: SqliteEventLog, client: Client, stack: AsyncDisposableStack) {
+    this.url = url;
+    this.log = log;
+    this.client = client;
+    this.#stack = stack;
+  }
+
+  /** Another session, closed with the bed. */
+  async connect(): Promise<Client> {
+    const client = new Client({ connectionString: this.url });
+    client.on("error", () => undefined);
+    await client.connect();
+    this.#stack.defer(async () => await client.end());
+    return client;
+  }
+
+  /** A capture of every table of the schema `public`, running. */
+  start(options: BedCaptureOptions = {}): RunningCapture {
+    const source = postgresSource.open(
+      { url: new Secret(this.url) },
+      { capture: this.capture, parallelReads: options.parallelChunks ?? 4, logger: this.logger },
+    );
+    const capture = openCapture({
+      capture: this.capture,
+      prefix: this.prefix,
+      source,
+      log: this.log,
+      registry: this.log.registry,
+      tables: { select: (all) => all.filter((table) => table.schema === "public"), partitions: () => 2 },
+      mode: "snapshot+stream",
+      logger: this.logger,
+      ...options,
+      timing: { tablesMs: 200, visibilityMs: 20, retryFirstMs: 20, retryMaxMs: 200, ...options.timing },
+    });
+    const ended = capture.run().then(
+      () => null,
+      (error: unknown) => error,
+    );
+    return {
+      capture,
+      source,
+      ended,
+      [Symbol.asyncDispose]: async () => {
+        await capture[Symbol.asyncDispose]();
+        await source[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  /** Waits until this holds of a table's status. */
+  async until(capture: Capture, table: string, holds: (status: TableStatus) => boolean): Promise<TableStatus> {
+    return await waitFor(
+      () => capture.status().tables.find((status) => status.table === `public.${table}` && holds(status)) ?? null,
+      { deadlineMs: 20_000, what: `${table} to get there` },
+    );
+  }
+
+  async stored(): Promise<StoredPosition | null> {
+    return storedPosition(await this.log.latestByKey(positionTopic(this.capture)));
+  }
+
+  async events(table: string): Promise<readonly PublishedEvent[]> {
+    return await publishedEvents(this.log, this.log.registry, dataTopic(this.prefix, this.name(table)));
+  }
+
+  /** Rows of the log by key, each as the values of these columns. */
+  async published(table: string, ...columns: readonly string[]): Promise<Map<string, readonly unknown[]>> {
+    const rows = foldEvents(await this.events(table));
+    return new Map([...rows].map(([key, cells]) => [key, columns.map((column) => cells.get(column))]));
+  }
+
+  /** Rows of the source by key `id`, likewise. */
+  async source(table: string, ...columns: readonly string[]): Promise<Map<string, readonly unknown[]>> {
+    const { rows } = await this.client.query<unknown[]>({
+      text: `SELECT id, ${columns.join(", ")} FROM ${table} ORDER BY id`,
+      rowMode: "array",
+    });
+    return new Map(rows.map(([id, ...cells]) => [`id=${String(id)}`, cells]));
+  }
+
+  name(table: string): TableName {
+    return { schema: "public", table };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
