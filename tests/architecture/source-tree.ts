@@ -32,13 +32,18 @@ export interface Workspace {
   readonly production: readonly SourceFile[];
 }
 
+function listFiles(...which: readonly string[]): readonly string[] {
+  const listed = execFileSync("git", ["ls-files", "-z", ...which], { cwd: root, encoding: "utf8" });
+  return listed.split("\0").filter((path) => path !== "" && existsSync(join(root, path)));
+}
+
 /** Every file that is tracked, or new and not ignored. Paths from the root. */
 export function repositoryFiles(): readonly string[] {
-  const listed = execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
-    cwd: root,
-    encoding: "utf8",
-  });
-  return listed.split("\0").filter((path) => path !== "" && existsSync(join(root, path)));
+  return listFiles("--cached", "--others", "--exclude-standard");
+}
+
+export function trackedFiles(): readonly string[] {
+  return listFiles("--cached");
 }
 
 export function readText(path: string): string {

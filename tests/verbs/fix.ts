@@ -7,6 +7,9 @@ import { errorsPage, errorsPagePath } from "./errors-page.ts";
 import { runChecks } from "./step.ts";
 
 // Brings everything that a program can write into the state that `npm run check` asks for.
+const lint = await runChecks([{ name: "lint", command: ["oxlint", "--type-aware", "--fix", "."] }]);
+const format = await runChecks([{ name: "format", command: ["oxfmt", "."] }]);
+// Last, since pages name lines.
 const root = join(import.meta.dirname, "..", "..");
 const generated = [
   { path: errorsPagePath, text: errorsPage() },
@@ -14,6 +17,5 @@ const generated = [
   ...generatedFiles(),
 ];
 for (const { path, text } of generated) await writeFile(path, text);
-const lint = await runChecks([{ name: "lint", command: ["oxlint", "--type-aware", "--fix", "."] }]);
-const format = await runChecks([{ name: "format", command: ["oxfmt", "."] }]);
+
 process.exitCode = lint.failed + format.failed === 0 ? 0 : 1;
