@@ -89,7 +89,7 @@ export function createInstruments(registry: Registry) {
     }),
     tables: new Gauge({
       name: "datatrace_tables",
-      help: "Captured tables, by phase.",
+      help: "Tables, by phase (direction capture) or by state: running, retrying, failed (direction delivery).",
       labelNames: [...labelNames, "phase"],
       registers,
     }),

@@ -13,6 +13,10 @@ export interface PartLabels {
 
 const phases: readonly TablePhase[] = ["pending", "snapshotting", "streaming", "done", "parked"];
 
+type DeliveredState = "running" | "retrying" | "failed";
+
+const deliveredStates: readonly DeliveredState[] = ["running", "retrying", "failed"];
+
 /** What one capture or one delivery reports. Called on the data path: each label set is looked up once, here. */
 export class PartMetrics {
   readonly #instruments: Instruments;
@@ -79,6 +83,11 @@ export class PartMetrics {
 
   tables(inPhase: (phase: TablePhase) => number): void {
     for (const phase of phases) this.#instruments.tables.set({ ...this.#labels, phase }, inPhase(phase));
+  }
+
+  /** Tables of a delivery, by how they are there. */
+  delivered(inState: (state: DeliveredState) => number): void {
+    for (const state of deliveredStates) this.#instruments.tables.set({ ...this.#labels, phase: state }, inState(state));
   }
 
   snapshot(rows: number, estimatedRows: number): void {

@@ -56,8 +56,7 @@ async function deliver(
     const mine = (ends.get(part.task.from) ?? (await endsOfLog(log, topics, signal))).filter(({ topic }) =>
       topics.has(topic),
     );
-    await part.appliedThrough(mine, signal);
-    verified += await verifyStored(part, mine, signal);
+    verified += await verifyStored(part, await part.appliedThrough(mine, signal), signal);
   }
   return sayResult(output, parts, verified);
 }
@@ -80,10 +79,8 @@ async function endsOfLog(
 
 /** Asks the target itself, not the process that applied. Answers how many partitions were compared. */
 async function verifyStored(part: DeliveryPart, ends: readonly EndAddress[], signal: AbortSignal): Promise<number> {
-  const stopped = part.stoppedTopics();
   const stored = new Map((await part.progress(signal)).map((one) => [`${one.topic}/${one.partition}`, one.next]));
   for (const { topic, partition, last } of ends) {
-    if (stopped.has(topic)) continue;
     const next = stored.get(`${topic}/${partition}`);
     if (next === undefined || next <= last) {
       throw new DataTraceError("internal.bug", {
@@ -125,7 +122,7 @@ function sayResult(output: Output, { captures, deliveries }: DeliveredParts, par
       fix: "See `status`, and the table _datatrace_quarantine in the target.",
     });
   }
-  const applied = deliveries.reduce((sum, part) => sum + part.appliedRows(), 0);
+  const applied = deliveries.reduce((sum, part) => sum + Number(part.status().rowsApplied), 0);
   output.say(
     deliveries.length === 0
       ? "Caught up: everything that was committed is in the event log."

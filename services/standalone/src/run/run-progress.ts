@@ -76,7 +76,7 @@ function deliveryView(part: DeliveryPart): DeliveryView {
     task: part.task.id,
     target: part.target,
     state: look.state,
-    lagRows: part.lagRows(),
+    lagRows: Number(part.status().lagRows),
     rowsPerSecond: part.rowsPerSecond(),
     p50Seconds: part.latencies.quantile(0.5),
     p99Seconds: part.latencies.quantile(0.99),
