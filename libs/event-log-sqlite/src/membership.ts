@@ -1,4 +1,4 @@
-import { invariant } from "@datatrace/core";
+import { DataTraceError, invariant } from "@datatrace/core";
 
 import type { GroupStore } from "./group-store.ts";
 import type { AssignedPartition, FromWorker } from "./protocol.ts";
@@ -18,6 +18,7 @@ export class Membership {
   readonly #groups: GroupStore;
   readonly #send: (message: FromWorker) => void;
   readonly #local = new Map<string, LocalMember>();
+  readonly #unnoted = new Map<string, { group: string; partitionId: number; next: bigint }>();
   readonly #heartbeat: NodeJS.Timeout;
 
   constructor(leases: SqliteFile, groups: GroupStore, leaseMs: number, send: (message: FromWorker) => void) {
@@ -52,6 +53,19 @@ export class Membership {
     const member = this.#local.get(reader);
     invariant(member !== undefined, "the reader is open");
     return member.group;
+  }
+
+  /**
+   * Notes how far a group is. It is only a hint, so a full disk is no reason to fail: it is then noted with a later
+   * heartbeat.
+   */
+  async commit(group: string, partitionId: number, next: bigint, id: number): Promise<void> {
+    try {
+      await this.#leases.write(() => this.#groups.commit(group, partitionId, next), id, false);
+    } catch (error) {
+      if (!(error instanceof DataTraceError) || error.code !== "log.full") throw error;
+      this.#unnoted.set(`${partitionId} ${group}`, { group, partitionId, next });
+    }
   }
 
   /** To be called when topics were created or deleted. */
@@ -99,14 +113,20 @@ export class Membership {
     if (this.#local.size === 0) return;
     try {
       // Busy: the next beat comes long before the lease ends.
-      this.#leases.tryWrite(() => {
+      const beaten = this.#leases.tryWrite(() => {
         for (const [reader, { group, topics }] of this.#local) {
           if (!this.#groups.renew(reader)) this.#groups.join(reader, group, topics);
         }
         this.#groups.expire();
+        for (const { group, partitionId, next } of this.#unnoted.values())
+          this.#groups.commit(group, partitionId, next);
+        return true;
       }, false);
+      if (beaten === true) this.#unnoted.clear();
       this.tell();
     } catch (error) {
+      // A full disk passes; until then the lease may end, and another member takes over.
+      if (error instanceof DataTraceError && error.code === "log.full") return;
       for (const reader of this.#local.keys()) this.#send({ kind: "reader_failed", reader, error: toWire(error) });
     }
   }

@@ -1,4 +1,4 @@
-import { statfsSync } from "node:fs";
+import { statSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 
 import { DataTraceError } from "@datatrace/core";
@@ -12,14 +12,14 @@ const mebibyte = 1024 * 1024;
  * a reserve above it, so a full log can always be emptied and its state is never stuck.
  */
 export class Space {
-  readonly #directory: string;
+  readonly #path: string;
   readonly #maxSizeBytes: number;
   readonly #pageSizeBytes: number;
   readonly #pageCount: Statement;
   readonly #freePages: Statement;
 
   constructor(database: Database, maxSizeBytes: number) {
-    this.#directory = dirname(database.name);
+    this.#path = database.name;
     this.#maxSizeBytes = maxSizeBytes;
     this.#pageSizeBytes = database.pragma("page_size", { simple: true }) as number;
     this.#pageCount = database.prepare("PRAGMA page_count").pluck();
@@ -49,12 +49,13 @@ export class Space {
     if (this.usedBytes() + neededBytes > this.#maxSizeBytes) {
       throw new DataTraceError("log.full", { detail: { maxSizeBytes: this.#maxSizeBytes } });
     }
-    const disk = statfsSync(this.#directory);
+    const disk = statfsSync(dirname(this.#path));
+    const diskFreeBytes = disk.bavail * disk.bsize;
     const diskReserveBytes = Math.min(64 * mebibyte, (disk.blocks * disk.bsize) / 20);
-    // Written twice: to the write-ahead log, then to the file.
-    if (disk.bavail * disk.bsize - 2 * neededBytes < diskReserveBytes) {
-      throw new DataTraceError("log.full", { detail: { diskFreeBytes: disk.bavail * disk.bsize } });
-    }
+    // The file has yet to grow by what is only in the write-ahead log; what comes now is written to both.
+    const owedBytes = Math.max(0, this.fileBytes() - statSync(this.#path).size) + 2 * neededBytes;
+    if (diskFreeBytes - owedBytes < diskReserveBytes)
+      throw new DataTraceError("log.full", { detail: { diskFreeBytes } });
   }
 
   #pages(): number {

@@ -95,7 +95,7 @@ export class SqliteFile {
    */
   async write<T>(work: () => T, id: number | null = null, durable = true): Promise<T> {
     try {
-      return await this.#writes.run(() => this.#transaction(work, durable), id);
+      return await this.#writes.run(() => this.#roomyTransaction(work, durable), id);
     } catch (error) {
       throw fromSqlite(error, this.name);
     }
@@ -104,7 +104,7 @@ export class SqliteFile {
   /** A write of our own that can as well be done later: undefined when another process is writing. */
   tryWrite<T>(work: () => T, durable: boolean): T | undefined {
     try {
-      return this.#transaction(work, durable);
+      return this.#roomyTransaction(work, durable);
     } catch (error) {
       if (isBusy(error)) return undefined;
       throw fromSqlite(error, this.name);
@@ -126,6 +126,18 @@ export class SqliteFile {
     this.#writes.close(closed);
     this.#holder.close();
     this.database.close();
+  }
+
+  /** On a full disk there may be room yet in the write-ahead log, once its pages are moved into the file. */
+  #roomyTransaction<T>(work: () => T, durable: boolean): T {
+    try {
+      return this.#transaction(work, durable);
+    } catch (error) {
+      if (sqliteCode(error) !== "SQLITE_FULL") throw error;
+      const [moved] = this.database.pragma("wal_checkpoint(RESTART)") as [{ busy: number }?];
+      if (moved?.busy !== 0) throw error;
+      return this.#transaction(work, durable);
+    }
   }
 
   #transaction<T>(work: () => T, durable: boolean): T {
@@ -178,6 +190,8 @@ function openOnce(spec: SqliteFileSpec): Database.Database {
         checkFormat(database, spec);
       }
       database.exec("COMMIT");
+      // So that the file, and not only its write-ahead log, has the space of its tables should the disk fill up.
+      if (empty) database.pragma("wal_checkpoint(PASSIVE)");
     } catch (error) {
       if (database.inTransaction) database.exec("ROLLBACK");
       throw error;

@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { failpoint, invariant } from "@datatrace/core";
+import { DataTraceError, failpoint, invariant } from "@datatrace/core";
 import type { GroupProgress } from "@datatrace/core";
 
 import { AppendStore } from "./append-store.ts";
@@ -95,8 +95,7 @@ export class Store {
           this.fetches.wake(partitionIds);
           setImmediate(() => this.#maintenance.written(packed.bytes.byteLength));
         });
-        failpoint("log.after_commit");
-        return ranges;
+        return this.#committed(ranges);
       },
       latestByKey: async ({ topic }, id) =>
         await log.read(() => {
@@ -145,7 +144,7 @@ export class Store {
         return null;
       },
       commit: async ({ group, partitionId, next }, id) => {
-        await leases.write(() => groups.commit(group, partitionId, next), id, false);
+        await this.#members.commit(group, partitionId, next, id);
         this.#maintenance.retainSoon();
         return null;
       },
@@ -206,6 +205,16 @@ export class Store {
       this.#leases.close();
       this.#log.close();
     }
+  }
+
+  /** From here on nothing may look as if the append had not been made. */
+  #committed<T>(answer: T): T {
+    try {
+      failpoint("log.after_commit");
+    } catch (cause) {
+      throw new DataTraceError("log.commit_unknown", { cause });
+    }
+    return answer;
   }
 
   /** Looks for what other processes have done; what this one does is known without looking. */

@@ -9,7 +9,7 @@ export async function sqliteHarness(
   options: { readonly maxSizeBytes?: number } = {},
 ): Promise<EventLogHarness & { readonly directory: string }> {
   const directory = await temporaryDirectory("event-log");
-  const parameters: ChildParameters = { directory: directory.path, leaseMs: 1000, ...options };
+  const parameters: ChildParameters = { directory: directory.path, leaseMs: 2000, ...options };
   return {
     directory: directory.path,
     open: () => openSqliteEventLog(parameters),
