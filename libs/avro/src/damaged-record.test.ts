@@ -66,7 +66,7 @@ test("I6: changed bytes give an error of ours or a row whose every cell has its 
       const rows = result instanceof DataTraceError || result.kind !== "change" ? [] : [result.before, result.after];
       for (const cells of rows) expect(cells === null ? null : cells.map(shape)).toSatisfy(isOrders);
     }),
-    { numRuns: 3000 },
+    { numRuns: 3000, interruptAfterTimeLimit: 8_000 },
   );
   // The property has met both kinds.
   expect([...codes.keys()].toSorted()).toEqual(expect.arrayContaining(["decoded", "log.corrupt"]));

@@ -51,7 +51,7 @@ describe("what was encoded comes back", () => {
         // Once its schemas are known, the answer is there at once.
         expect(decoder.decode(stored(encoded), at)).toEqual(result);
       }),
-      { numRuns: 150 },
+      { numRuns: 150, interruptAfterTimeLimit: 8_000 },
     );
   });
 

@@ -25,7 +25,8 @@ export interface ReadEnvelope {
 }
 
 /**
- * The table that a pair of writer's schemas describes: the exact inverse of `avroFromTable`. Schemas that Debezium
+ * The table that a pair of writer's schemas describes: the exact inverse of `avroFromTable`, but for `Column.number`,
+ * which concerns the source alone and is not written. Schemas that Debezium
  * wrote are read too; `native` then holds what their parameters say, an empty name where they say nothing.
  * @throws DataTraceError `log.schema_unsupported`.
  */

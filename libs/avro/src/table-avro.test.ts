@@ -27,7 +27,7 @@ test("a table is rebuilt exactly from its writer's schemas", () => {
       const { key, value } = schemasOf(table, topic);
       expect(tableFromAvro(key, value)).toEqual(table);
     }),
-    { numRuns: 500 },
+    { numRuns: 500, interruptAfterTimeLimit: 8_000 },
   );
 });
 
@@ -38,7 +38,7 @@ test("an Avro implementation parses every schema, whatever the names", () => {
       expect(avscType(value).name).toMatch(/\.Envelope$|^Envelope$/);
       expect(key === null ? [] : fieldNames(key)).toHaveLength(table.key.length);
     }),
-    { numRuns: 200 },
+    { numRuns: 200, interruptAfterTimeLimit: 8_000 },
   );
 });
 
