@@ -28,6 +28,8 @@ export interface StartUpOptions {
   readonly logger: Logger;
 }
 
+const fenceKey = new TextEncoder().encode("fence");
+
 /** Where a session begins. Null: a capture of mode `snapshot` that is complete. */
 export type SessionStart = StoredPosition | null;
 
@@ -36,10 +38,12 @@ export type SessionStart = StoredPosition | null;
  * between any two of them is recovered from at the next start. Call it with the writer open: nobody else appends then.
  */
 export async function startUp(options: StartUpOptions, signal: AbortSignal): Promise<SessionStart> {
-  const { capture, source, log, tables, catalog, snapshotOnly } = options;
+  const { capture, source, log, writer, tables, catalog, snapshotOnly } = options;
   await log.ensureTopic({ name: positionTopic(capture), partitions: 1, cleanup: "compact" }, signal);
   await log.ensureTopic({ name: stateTopic(capture), partitions: 1, cleanup: "compact" }, signal);
   await log.ensureTopic({ name: rereadsTopic, partitions: 1, cleanup: "compact" }, signal);
+  // A fence marker: a process that was taken over while it lost its source must not end its successor's stream (I2).
+  await writer.append([{ topic: stateTopic(capture), partition: 0, key: fenceKey, value: null }]);
   const position = storedPosition(await log.latestByKey(positionTopic(capture), signal));
   const state = await log.latestByKey(stateTopic(capture), signal);
   const stream = storedStream(state);
