@@ -31,14 +31,14 @@ test("a malformed pipeline file: line, path, suggestion; in text and as JSON", a
       code: "config.field_unknown",
       message: "There is no field `thread_cout`; did you mean `thread_count`?",
       fix: expect.any(String),
-      at: `${bed.file}:14 tasks.all.sync.thread_cout`,
+      at: `${bed.file}:13 tasks.all.sync.thread_cout`,
     },
   ]);
   const text = bed.startPlain(["check", "pipeline.yaml"]);
   await text.exits(2);
   expect(text.stdout).toBe("");
   expect(text.stderr).toMatch(
-    /^error config\.field_unknown: There is no field `thread_cout`; did you mean `thread_count`\?\n {2}at pipeline\.yaml:14 tasks\.all\.sync\.thread_cout\n {2}fix: .+\n$/,
+    /^error config\.field_unknown: There is no field `thread_cout`; did you mean `thread_count`\?\n {2}at pipeline\.yaml:13 tasks\.all\.sync\.thread_cout\n {2}fix: .+\n$/,
   );
 });
 
@@ -51,7 +51,7 @@ test("an unknown table stops the first run, with a suggestion; nothing is left a
     expect(errors(process.records)).toMatchObject([
       { code: "source.table_missing", message: expect.stringContaining("did you mean `public.customers`?") },
     ]);
-    expect(process.output).toContain("pipeline.yaml:12");
+    expect(process.output).toContain("pipeline.yaml:11");
   }
   const slots = await bed.source.query("SELECT 1 FROM pg_replication_slots WHERE database = current_database()");
   expect(slots.rowCount).toBe(0);

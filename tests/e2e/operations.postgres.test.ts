@@ -66,10 +66,10 @@ describe("check", () => {
     await check.exits(1);
     const found = check.records.map(({ code, level, at }) => `${String(level)} ${String(code)} ${String(at)}`);
     for (const finding of [
-      `error source.table_without_key ${bed.file}:12 public.keyless`,
-      `error source.type_unsupported ${bed.file}:12 public.odd`,
-      `error source.table_missing ${bed.file}:13 public.itemz`,
-      `warn task.table_unmatched ${bed.file}:14`,
+      `error source.table_without_key ${bed.file}:11 public.keyless`,
+      `error source.type_unsupported ${bed.file}:11 public.odd`,
+      `error source.table_missing ${bed.file}:12 public.itemz`,
+      `warn task.table_unmatched ${bed.file}:13`,
     ]) {
       expect(found).toContain(finding);
     }

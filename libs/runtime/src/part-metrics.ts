@@ -37,6 +37,10 @@ export class PartMetrics {
     this.#batchSeconds = instruments.batchSeconds.labels(this.#labels);
     this.#quarantined = instruments.quarantined.labels(this.#labels);
     this.#latency = labels.direction === "delivery" ? instruments.latency.labels(this.#labels) : null;
+    // What has not happened yet shows as 0, so that a first time is an increase.
+    for (const counter of [this.#rows, this.#bytes, this.#quarantined]) counter.inc(0);
+    for (const histogram of [instruments.batchRows, instruments.batchSeconds]) histogram.zero(this.#labels);
+    if (labels.direction === "delivery") instruments.latency.zero(this.#labels);
   }
 
   /** One append or one target transaction that is durable. */
@@ -87,7 +91,8 @@ export class PartMetrics {
 
   /** Tables of a delivery, by how they are there. */
   delivered(inState: (state: DeliveredState) => number): void {
-    for (const state of deliveredStates) this.#instruments.tables.set({ ...this.#labels, phase: state }, inState(state));
+    for (const state of deliveredStates)
+      this.#instruments.tables.set({ ...this.#labels, phase: state }, inState(state));
   }
 
   snapshot(rows: number, estimatedRows: number): void {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { openCapture } from "@datatrace/capture";
 import { DataTraceError } from "@datatrace/core";
 import type { SqliteEventLog } from "@datatrace/event-log-sqlite";
@@ -13,9 +14,18 @@ import { captureId, deliveryId, topicPrefix } from "./part-names.ts";
 /** One database, or the log, and what would go there. */
 interface Removal {
   readonly where: string;
-  readonly what: readonly string[];
+  look(): Promise<readonly string[]>;
   remove(): Promise<void>;
 }
+
+interface Found {
+  readonly where: string;
+  readonly what: readonly string[];
+}
+
+/** A run that is still alive learns within this time that it has lost its writer; until then it may make things anew. */
+const settleMs = 500;
+const mostRounds = 10;
 
 /**
  * `decommission FILE`: shows what the pipeline has made, asks, and removes it; target tables and their rows stay. A run
@@ -26,7 +36,7 @@ export async function decommissionCommand(context: CommandContext): Promise<numb
   const { invocation, output, signal } = context;
   await using resources = new AsyncDisposableStack();
   const removals = await plan(context, resources);
-  const found = removals.filter(({ what }) => what.length > 0);
+  const found = await look(removals);
   for (const { where, what } of found) {
     output.record("removal", { where, what });
     output.say(`${where}:`);
@@ -43,11 +53,36 @@ export async function decommissionCommand(context: CommandContext): Promise<numb
     output.record("result", { removed: false });
     return 1;
   }
-  // Also those that seemed to have nothing: a process that still runs may have made something since.
-  for (const removal of removals) await removal.remove();
+  await removeAll(removals, signal);
   output.say("Removed. The next `run` begins afresh.");
   output.record("result", { removed: true });
   return 0;
+}
+
+async function look(removals: readonly Removal[]): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  for (const removal of removals) {
+    const what = await removal.look();
+    if (what.length > 0) found.push({ where: removal.where, what });
+  }
+  return found;
+}
+
+/** Until nothing is found any more. */
+async function removeAll(removals: readonly Removal[], signal: AbortSignal): Promise<void> {
+  for (let round = 1; ; round++) {
+    for (const removal of removals) await removal.remove();
+    await delay(settleMs, undefined, { signal });
+    const left = await look(removals);
+    if (left.length === 0) return;
+    if (round === mostRounds) {
+      throw new DataTraceError("config.usage", {
+        message: "What is removed is made again: a run of this pipeline seems to be alive.",
+        fix: "Stop it, then decommission again.",
+        detail: { where: left.map(({ where }) => where).join(", ") },
+      });
+    }
+  }
 }
 
 async function confirmed(output: Output, signal: AbortSignal): Promise<boolean> {
@@ -103,7 +138,7 @@ async function captureRemoval(
         });
   return {
     where: `capture ${endpoint.id}`,
-    what: await removable.decommission(false, signal),
+    look: async () => await removable.decommission(false, signal),
     remove: async () => {
       await removable.decommission(true, signal);
     },
@@ -121,7 +156,7 @@ async function deliveryRemoval(
   const delivery = deliveryId(pipeline, task.id, target);
   return {
     where: `delivery ${task.id} to ${target}`,
-    what: await sink.decommission(delivery, false, signal),
+    look: async () => await sink.decommission(delivery, false, signal),
     remove: async () => {
       await sink.decommission(delivery, true, signal);
       await log?.removeGroup(delivery, signal);
