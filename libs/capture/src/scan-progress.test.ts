@@ -54,6 +54,17 @@ test("I7: whatever order chunks finish in, and wherever it stops, exactly the un
           inFlight = [...progress.gaps];
         }
       }
+      while (!progress.fullyPlanned) {
+        const planned = range(Number(progress.planFrom?.[0] ?? 0), count);
+        progress.plan(planned);
+        inFlight.push(planned);
+      }
+      for (const finished of inFlight) {
+        progress.finish(finished);
+        published.push(...numbers(finished, count));
+      }
+      expect(progress.finished).toBe(true);
+      expect(published.toSorted((a, b) => a - b)).toEqual(numbers({ after: null, upTo: null }, count));
     }),
   );
 });
