@@ -6,17 +6,13 @@
  * Reading: one `createEventDecoder` per registry; `decode` answers at once for schemas it has met.
  */
 export { avroFromTable } from "./table-avro.ts";
-export type { AvroSchemas, TableContract } from "./table-avro.ts";
-export { tableFromAvro } from "./read-schemas.ts";
 export { registerTable } from "./registered-schemas.ts";
-export type { TableSchemaIds } from "./registered-schemas.ts";
 export { createEventEncoder } from "./event-encoder.ts";
-export type { EncodedEvent, EventChange, EventEncoder, EventEncoderOptions, Operation } from "./event-encoder.ts";
-export type { SnapshotFlag } from "./source-schema.ts";
+export type { EncodedEvent, EventChange, EventEncoder, Operation } from "./event-encoder.ts";
 export { UnexpectedNull } from "./row-writer.ts";
 export { createEventDecoder } from "./event-decoder.ts";
-export type { DecodedEvent, EventDecoder, EventDecoderOptions, Tombstone } from "./event-decoder.ts";
+export type { DecodedEvent, EventDecoder } from "./event-decoder.ts";
 export type { ChangeEvent } from "./envelope-reader.ts";
 export { keyIdentity, partitionOfKey } from "./wire-format.ts";
-export { encodeKeyBody, rowKeyIdentity } from "./key-encoder.ts";
+export { rowKeyIdentity } from "./key-encoder.ts";
 export { keyJson, keyText } from "./key-text.ts";

@@ -57,17 +57,10 @@ export function keyWriterOf(schema: TableSchema): KeyWriter {
 }
 
 /**
- * The Avro bytes of a row's key without the five bytes before it: for windows that compare chunk rows with changes.
- * Only the key cells of `row` are read. The result is never written again.
+ * What `keyIdentity` gives for this row's key once it is in the log: for windows that compare chunk rows with changes.
+ * Only the key cells of `row` are read.
  * @throws DataTraceError `source.key_unsupported` when a key cell is a `SourceText`.
  */
-export function encodeKeyBody(schema: TableSchema, row: Row): Uint8Array {
-  scratch.begin();
-  keyWriterOf(schema).write(scratch, row);
-  return scratch.take();
-}
-
-/** What `keyIdentity` gives for this row's key once it is in the log. */
 export function rowKeyIdentity(schema: TableSchema, row: Row): string {
   scratch.begin();
   keyWriterOf(schema).write(scratch, row);
