@@ -18,9 +18,11 @@ const suites: readonly Suite[] = [
   {
     name: "unit",
     include: [`${everywhere}/*.test.ts`],
-    exclude: ["**/*.postgres.test.ts", "**/*.python.test.ts", "tests/{architecture,e2e}/**"],
+    exclude: ["**/*.{postgres,python,long}.test.ts", "tests/{architecture,e2e}/**"],
     testTimeoutMs: 20_000,
   },
+  // Needs no server, but more time than `npm run check` has.
+  { name: "long", include: [`${everywhere}/*.long.test.ts`], exclude: ["tests/e2e/**"], testTimeoutMs: 120_000 },
   { name: "architecture", include: ["tests/architecture/**/*.test.ts"], testTimeoutMs: 20_000 },
   {
     name: "postgres",
