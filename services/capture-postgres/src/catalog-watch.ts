@@ -18,12 +18,12 @@ export class CatalogWatch {
   readonly #tables = new Map<string, Watched>();
 
   /**
-   * Compares with the look before. `schema`: the version that the runtime has of a table, for the first look after a
+   * Compares with the look before. `wanted`: tables that are, or at least were, in the publication. `known`: the versions that the runtime has, by table id, for the first look after a
    * restart. `published`: object ids in the publication. Answers each loss once.
    */
   look(
     wanted: readonly TableName[],
-    schema: (name: TableName) => TableSchema | null,
+    known: ReadonlyMap<string, TableSchema>,
     catalog: Catalog,
     published: ReadonlySet<number>,
   ): readonly { readonly table: TableName; readonly error: DataTraceError }[] {
@@ -32,7 +32,13 @@ export class CatalogWatch {
     const ids = new Set(wanted.map((name) => tableId(name)));
     for (const id of this.#tables.keys()) if (!ids.has(id)) this.#tables.delete(id);
     for (const name of wanted) {
-      const error = this.#compare(name, schema(name), present.get(tableId(name)), catalog, published);
+      const error = this.#compare(
+        name,
+        known.get(tableId(name)) ?? null,
+        present.get(tableId(name)),
+        catalog,
+        published,
+      );
       if (error !== null) losses.push({ table: name, error });
     }
     return losses;
@@ -47,9 +53,10 @@ export class CatalogWatch {
   ): DataTraceError | null {
     const lost = (what: string): DataTraceError => shapeError("source.schema_change_unsupported", name, what);
     const before = this.#tables.get(tableId(name));
-    if (table === undefined) return before === undefined && version === null ? null : lost("it was dropped or renamed");
+    if (table === undefined) return lost("it was dropped or renamed");
     if (before !== undefined && before.oid !== table.oid) return lost("it was dropped or renamed, and made again");
-    if (!published.has(table.oid)) return before === undefined ? null : lost("it was taken out of the publication");
+    // What is wanted was published: this is another table of the same name, or somebody took it out.
+    if (!published.has(table.oid)) return lost("it was dropped and made again, or taken out of the publication");
     const now = watched(table, catalog);
     this.#tables.set(tableId(name), now);
     const what = columnsLost(before?.columns ?? numbered(version), now.columns);

@@ -95,7 +95,7 @@ export class ChangeAssembler {
 
   /** Everything before `walEnd` has been sent. */
   keepAlive(walEnd: Lsn): void {
-    if (this.#wanted !== null || this.#open !== null || this.#expected !== null) return;
+    if (!this.#isBetween) return;
     this.#batches.close(walEnd);
     this.#passOnLosses();
   }
@@ -112,6 +112,7 @@ export class ChangeAssembler {
   /** The catalog says that this table cannot be followed beyond `after`. */
   lose(table: TableName, error: DataTraceError, after: Lsn): void {
     this.#losses.push({ table, error, after });
+    if (this.#isBetween) this.#passOnLosses();
   }
 
   take(): SourceBatch | null {
@@ -119,7 +120,12 @@ export class ChangeAssembler {
   }
 
   takeIdle(): SourceBatch | null {
-    return this.#open === null && this.#expected === null ? this.#batches.takeIdle() : null;
+    return this.#isBetween ? this.#batches.takeIdle() : null;
+  }
+
+  /** No transaction is open, and nothing is held back. */
+  get #isBetween(): boolean {
+    return this.#wanted === null && this.#open === null && this.#expected === null;
   }
 
   #apply(message: Buffer, walStart: number): void {

@@ -1,4 +1,4 @@
-import { DataTraceError, invariant } from "@datatrace/core";
+import { DataTraceError, invariant, tableId } from "@datatrace/core";
 import type { Position, SourceBatch, TableName, TableSchema } from "@datatrace/core";
 import { PostgresSnapshot, ReplicationConnection } from "@datatrace/postgres";
 import type { Lsn } from "@datatrace/postgres";
@@ -37,6 +37,8 @@ export interface StreamParts {
 
 /** Retries of START_REPLICATION while an earlier reader is being ended. */
 const maxAttempts = 20;
+/** Between two questions to the server how far it is. */
+const hurryMs = 100;
 
 /** One reading of the slot, from a position on. Its parts meet on one bell: socket, timers, acknowledgements, abort. */
 export class ChangeStream implements AsyncDisposable {
@@ -50,6 +52,7 @@ export class ChangeStream implements AsyncDisposable {
   #failed: { readonly error: unknown } | null = null;
   /** The position is to be given out without delay once it is as far as this. */
   #hurryTo: Lsn = 0n;
+  #pingedMs = 0;
   #watching: Promise<void> | null = null;
 
   private constructor(
@@ -60,7 +63,7 @@ export class ChangeStream implements AsyncDisposable {
   ) {
     this.#parts = parts;
     this.#wanted = wanted;
-    this.#known = new Map(known.map((schema) => [JSON.stringify(schema.name), schema]));
+    this.#known = new Map(known.map((schema) => [tableId(schema.name), schema]));
     this.#assembler = assembler;
   }
 
@@ -100,7 +103,8 @@ export class ChangeStream implements AsyncDisposable {
   hurry(lsn: Lsn): void {
     if (lsn <= this.#hurryTo || lsn <= this.#assembler.end) return;
     this.#hurryTo = lsn;
-    this.#connection?.ping();
+    this.#ping();
+    this.#bell.ring();
   }
 
   /** Ends with the signal's reason, or with the error that ended the stream. */
@@ -125,7 +129,7 @@ export class ChangeStream implements AsyncDisposable {
         if (beat || batch !== null) nextBeatMs = now + heartbeatMs;
         if (this.#assembler.end >= this.#hurryTo) this.#hurryTo = 0n;
         this.#throttle();
-        if (batch === null) await this.#bell.wait(Math.max(1, Math.min(nextBeatMs, nextWatchMs) - now));
+        if (batch === null) await this.#rest(Math.min(nextBeatMs, nextWatchMs) - now);
         else yield batch;
       }
     } finally {
@@ -163,6 +167,18 @@ export class ChangeStream implements AsyncDisposable {
       }
     }
     this.#connection.failure.catch((error: unknown) => this.#fail(sourceError(error)));
+  }
+
+  #ping(): void {
+    this.#pingedMs = performance.now();
+    this.#connection?.ping();
+  }
+
+  async #rest(longestMs: number): Promise<void> {
+    if (this.#hurryTo === 0n) return await this.#bell.wait(Math.max(1, longestMs));
+    await this.#bell.wait(hurryMs);
+    // What it waits for may not have been flushed when the server answered last.
+    if (performance.now() - this.#pingedMs >= hurryMs) this.#ping();
   }
 
   #receiver(): { message(message: Buffer, walStart: number): void; keepAlive(walEnd: Lsn): void } {
@@ -211,9 +227,7 @@ export class ChangeStream implements AsyncDisposable {
       const catalog = await this.#parts.catalog.read(wanted, [], signal);
       // Taken after the look: what the catalog showed has happened before it.
       const after = parsePosition(await this.#parts.slot.head(signal)).end;
-      const version = (name: TableName): TableSchema | null =>
-        this.#known.get(JSON.stringify({ schema: name.schema, table: name.table })) ?? null;
-      const losses = this.#watch.look(wanted, version, catalog, published);
+      const losses = this.#watch.look(wanted, this.#known, catalog, published);
       for (const { table, error } of losses) this.#assembler.lose(table, error, after);
       if (losses.length > 0) this.hurry(after);
     } catch (error) {

@@ -61,6 +61,8 @@ export class PostgresSource implements CaptureSource {
   #published: readonly TableName[] = [];
   #stream: ChangeStream | null = null;
   #acknowledged: Lsn = 0n;
+  /** The newest head that somebody has asked for, and may be waiting to reach. */
+  #head: Lsn = 0n;
 
   constructor({ server, capture, parallelReads, logger, stream }: PostgresSourceOptions) {
     this.descriptor = sourceDescriptor(server.database);
@@ -150,6 +152,7 @@ export class PostgresSource implements CaptureSource {
     );
     this.#acknowledged = parsePosition(from).end;
     this.#stream = stream;
+    stream.hurry(this.#head);
     try {
       yield* stream.batches(signal);
     } finally {
@@ -159,7 +162,8 @@ export class PostgresSource implements CaptureSource {
 
   async head(signal: AbortSignal): Promise<Position> {
     const head = await this.#slot.head(signal);
-    this.#stream?.hurry(parsePosition(head).end);
+    this.#head = parsePosition(head).end;
+    this.#stream?.hurry(this.#head);
     return head;
   }
 
