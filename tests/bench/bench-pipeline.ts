@@ -108,7 +108,7 @@ tasks:
     await client.connect();
     try {
       const result = await client.query<{ n: string }>(
-        "SELECT coalesce(sum(next_offset), 0) AS n FROM _datatrace_offsets WHERE topic = $1",
+        "SELECT coalesce(sum(next_offset), 0) AS n FROM datatrace._datatrace_offsets WHERE topic = $1",
         [this.#topic],
       );
       return Number(result.rows[0]?.n);

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { waitFor } from "@datatrace/testkit";
+import { DatabaseError } from "pg";
 import type { DataTraceProcess } from "../workload/datatrace-process.ts";
 import type { Random } from "../workload/random.ts";
 import { connected } from "./arena.ts";
@@ -16,7 +17,7 @@ export interface Scene {
 }
 
 /** How long a failpoint may take to be reached after its process was started. */
-const fireDeadlineMs = 8_000;
+const fireDeadlineMs = 15_000;
 const planDeadlineMs = 4_000;
 /** A frozen transaction is ended by the server after 30 s at the latest. */
 const successorDeadlineMs = 45_000;
@@ -152,11 +153,17 @@ async function progress({ arena, names }: Scene, part: "capture" | "sink"): Prom
         }
       : {
           url: arena.target.directUrl,
-          text: "SELECT coalesce(sum(next_offset), 0)::text AS n FROM _datatrace_offsets WHERE delivery = $1",
+          text: "SELECT coalesce(sum(next_offset), 0)::text AS n FROM datatrace._datatrace_offsets WHERE delivery = $1",
           value: names.delivery,
         };
   return await connected(question.url, async (client) => {
-    const result = await client.query<{ n: string }>(question.text, [question.value]);
-    return BigInt(result.rows[0]?.n ?? 0);
+    try {
+      const result = await client.query<{ n: string }>(question.text, [question.value]);
+      return BigInt(result.rows[0]?.n ?? 0);
+    } catch (error) {
+      // The sink has not made its tables yet.
+      if (error instanceof DatabaseError && ["42P01", "3F000"].includes(error.code ?? "")) return 0n;
+      throw error;
+    }
   });
 }

@@ -1,3 +1,4 @@
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { temporaryDirectory } from "@datatrace/testkit";
 import { Arena } from "./arena.ts";
@@ -23,6 +24,11 @@ function print(line: unknown): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
+/** What happens inside of a round is only of interest to somebody who replays it. */
+function watch(line: string): void {
+  if (options.only !== null) process.stderr.write(`${line}\n`);
+}
+
 const options = parseChaosOptions(process.argv.slice(2));
 const plans = dealRounds(options.seed, options.rounds, options.short ? shortSize : fullSize);
 const reports: RoundReport[] = [];
@@ -31,8 +37,8 @@ const reports: RoundReport[] = [];
   await using arena = await Arena.open();
   for (const [index, plan] of plans.entries()) {
     if (options.only !== null && options.only !== index) continue;
-    const roundFolder = join(options.keep ? process.cwd() : folder.path, `chaos-${options.seed}-${index}`);
-    const report = await runRound(arena, roundFolder, index, plan, fullRound);
+    const roundFolder = join(options.keep ? tmpdir() : folder.path, `chaos-${options.seed}-${index}`);
+    const report = await runRound(arena, roundFolder, index, plan, fullRound, watch);
     reports.push(report);
     print(report);
     if (!report.ok) {
@@ -41,7 +47,8 @@ const reports: RoundReport[] = [];
         replay: `npm run chaos -- --seed ${options.seed} --rounds ${options.rounds}${short} --only ${index} --keep`,
       });
     }
-    if (report.ok || !options.keep) await removeFolder(roundFolder);
+    if (options.keep) print({ kept: roundFolder });
+    else await removeFolder(roundFolder);
   }
 }
 
@@ -50,7 +57,9 @@ const mark = options.only === null && options.rounds >= fullMark.rounds ? fullMa
 const below = belowMark(hits, mark);
 const enough =
   options.only !== null || (mark === fullMark.hits ? below.length === 0 : below.length <= hits.size * (1 - shortShare));
-print({ seed: options.seed, hits: Object.fromEntries(hits), below, mark, coverage: enough ? "ok" : "too few hits" });
+if (options.only === null) {
+  print({ seed: options.seed, hits: Object.fromEntries(hits), below, mark, coverage: enough ? "ok" : "too few hits" });
+}
 const failed = reports.filter((report) => !report.ok).length + (enough ? 0 : 1);
 process.stdout.write(`${reports.length - reports.filter((report) => !report.ok).length} passed, ${failed} failed\n`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -7,7 +7,7 @@ export interface ChaosOptions {
   readonly only: number | null;
   /** The form for CI: few rounds with many faults each. */
   readonly short: boolean;
-  /** Keep the folders of rounds that failed. */
+  /** Leave each round's folder, with its log and its processes' output, in the temporary directory. */
   readonly keep: boolean;
 }
 

@@ -21,7 +21,7 @@ export async function streamBegins(directory: string, { capture }: PipelineNames
 export async function quarantined(arena: Arena, { delivery }: PipelineNames): Promise<readonly string[]> {
   return await connected(arena.target.directUrl, async (client) => {
     const result = await client.query<{ code: string; n: string }>(
-      "SELECT code, count(*) AS n FROM _datatrace_quarantine WHERE delivery = $1 GROUP BY code",
+      "SELECT code, count(*) AS n FROM datatrace._datatrace_quarantine WHERE delivery = $1 GROUP BY code",
       [delivery],
     );
     return result.rows.map((row) => `${row.n} changes in quarantine: ${row.code}`);

@@ -54,21 +54,28 @@ export interface RoundReport {
   readonly ms: number;
 }
 
+/** Further rounds of the same failure tell nothing. */
+const maxSelfExits = 2;
 const drainDeadlineMs = 90_000;
 const transactionsPerSecond = 180;
 
-/** Runs one round on servers that other rounds have used: a schema, a pipeline and a log of its own. */
+/**
+ * Runs one round on servers that other rounds have used: a schema, a pipeline and a log of its own. `tell` gets what
+ * happens as it happens, for somebody who watches.
+ */
 export async function runRound(
   arena: Arena,
   folder: string,
   index: number,
   plan: RoundPlan,
   limits: RoundLimits,
+  tell: (line: string) => void,
 ): Promise<RoundReport> {
   const begunMs = performance.now();
   const names = pipelineNames(index);
   const { schema, pipeline } = names;
   const log = join(folder, "log");
+  await removeFolder(folder);
   await mkdir(folder, { recursive: true });
   const file = join(folder, "pipeline.yaml");
   await writeFile(file, pipelineText(arena, pipeline, schema));
@@ -103,26 +110,32 @@ export async function runRound(
     const loadBegunMs = performance.now();
     const pending: Fault[] = [...plan.faults];
     while (
-      pending.length > 0 ||
-      performance.now() - loadBegunMs < limits.loadMs ||
-      workload.counts.committed < limits.committed ||
-      missingFaults(faults, limits)
+      stage.selfExits.length <= maxSelfExits &&
+      (pending.length > 0 ||
+        performance.now() - loadBegunMs < limits.loadMs ||
+        workload.counts.committed < limits.committed ||
+        missingFaults(faults, limits))
     ) {
       const fault = pending.shift() ?? (missingFaults(faults, limits) ? spare(scene) : null);
       if (fault !== null) {
         const faultBegunMs = performance.now();
         const hit = await inject(scene, fault, armed[atStart.indexOf(fault)] ?? null);
-        faults.push({ fault: fault.name, hit, ms: Math.round(performance.now() - faultBegunMs) });
+        const injected = { fault: fault.name, hit, ms: Math.round(performance.now() - faultBegunMs) };
+        faults.push(injected);
+        tell(
+          `${JSON.stringify(injected)} after ${Math.round(performance.now() - loadBegunMs)} ms, ${workload.counts.committed} committed`,
+        );
       }
       await delay(scene.random.int(100, 900));
     }
     await workload.stop();
     loadMs = performance.now() - loadBegunMs;
+    tell("load stopped");
     compared = await converge(arena, schema, drainDeadlineMs);
     if (compared.differences > 0) problems.push(`${compared.differences} rows differ`, ...compared.examples);
+    tell(JSON.stringify(compared));
     if (!(await stage.stop())) problems.push("a part did not end with code 0 within 10 s of SIGTERM");
-    for (const exit of stage.selfExits)
-      problems.push(`${exit.part} gave up with code ${exit.code}: ${exit.lastLines.join(" | ")}`);
+    problems.push(...stage.selfExits.map(({ part, code, why }) => `${part} gave up with code ${code}: ${why}`));
     const logAudit = new LogAudit();
     for await (const change of loggedChanges(log, pipeline, schema, AbortSignal.timeout(60_000))) logAudit.add(change);
     const { ledger, totals } = await connected(
@@ -131,6 +144,7 @@ export async function runRound(
     );
     ledgerChanges = totals.entries;
     audit = logAudit.result(ledger);
+    tell(JSON.stringify(audit));
     if (audit.failures > 0) problems.push(`log: ${audit.failures} failures`, ...audit.examples);
     problems.push(...(await quarantined(arena, names)));
     if (problems.length === 0) problems.push(...(await decommission(arena, names, file)));

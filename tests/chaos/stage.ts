@@ -9,7 +9,8 @@ import type { Part, Topology } from "./faults.ts";
 export interface SelfExit {
   readonly part: Part;
   readonly code: number;
-  readonly lastLines: readonly string[];
+  /** The error that it named last, or its last line. */
+  readonly why: string;
 }
 
 /** What a process is told to do to itself, and where. */
@@ -114,9 +115,9 @@ export class Stage {
     await Promise.all([...this.#running.values(), ...this.#retired].map(async (process) => await process.kill()));
   }
 
-  /** The newest output of every part. */
+  /** The output of every process so far. */
   lines(): readonly string[] {
-    return [...this.#running].flatMap(([part, process]) => process.lines.slice(-60).map((line) => `${part}: ${line}`));
+    return [...this.#processes].flatMap(([pid, process]) => process.lines.map((line) => `${pid} ${line}`));
   }
 
   /** Every failpoint that was carried out in this round. */
@@ -146,7 +147,7 @@ export class Stage {
     if (this.#stopping || this.#retired.has(process)) return;
     this.#running.delete(part);
     if (end.code !== null) {
-      this.#selfExits.push({ part, code: end.code, lastLines: process.lines.slice(-8) });
+      this.#selfExits.push({ part, code: end.code, why: lastError(process.lines) });
       await delay(startAgainMs);
       if (this.#stopping) return;
     }
@@ -181,4 +182,8 @@ export class Stage {
     // The last line may still be on its way.
     return readFileSync(this.#failpointLog, "utf8").split("\n").slice(0, -1);
   }
+}
+
+function lastError(lines: readonly string[]): string {
+  return lines.findLast((line) => line.includes('"error"')) ?? lines.at(-1) ?? "no output";
 }

@@ -1,10 +1,13 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { guard } from "@datatrace/testkit";
 
 const entry = fileURLToPath(import.meta.resolve("../../services/standalone/src/main.ts"));
 const keepLines = 400;
+const compileCache = join(tmpdir(), "datatrace-compile-cache");
 
 export interface ProcessEnd {
   readonly code: number | null;
@@ -29,7 +32,8 @@ export class DataTraceProcess {
 
   constructor(options: ProcessOptions) {
     const child = spawn(process.execPath, [...(options.nodeArgs ?? []), entry, ...options.args], {
-      env: { ...process.env, ...options.env },
+      // The compiled sources are kept: a killed process is back in half the time.
+      env: { NODE_COMPILE_CACHE: compileCache, ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
       // Ctrl-C is for the harness alone.
       detached: true,
@@ -63,7 +67,7 @@ export class DataTraceProcess {
     return this.#end;
   }
 
-  /** The newest lines of both outputs. */
+  /** The newest lines of both outputs, without those that only tell the progress. */
   get lines(): readonly string[] {
     return this.#lines;
   }
@@ -92,7 +96,7 @@ export class DataTraceProcess {
   }
 
   #heard(line: string): void {
-    this.#lines.push(line);
+    if (!line.startsWith('{"event":"progress"')) this.#lines.push(line);
     if (this.#lines.length > keepLines) this.#lines.shift();
     for (const listener of this.#listeners) listener(line);
   }

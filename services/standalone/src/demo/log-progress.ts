@@ -63,7 +63,7 @@ async function appliedOffsets(url: string): Promise<ReadonlyMap<string, bigint> 
   try {
     await client.connect();
     const result = await client.query<{ place: string; next_offset: string }>(
-      `SELECT topic || '/' || partition AS place, next_offset FROM _datatrace_offsets WHERE delivery = $1`,
+      `SELECT topic || '/' || partition AS place, next_offset FROM datatrace._datatrace_offsets WHERE delivery = $1`,
       [shopDelivery],
     );
     return new Map(result.rows.map((row) => [row.place, BigInt(row.next_offset)]));
