@@ -45,7 +45,7 @@ export function openDelivery(options: DeliveryOptions): Delivery {
 }
 
 /** Undecoded records in memory at most, over all partitions, and of one at least and at most. */
-const queuedBytes = { all: 48 * 1024 * 1024, least: 256 * 1024, most: 8 * 1024 * 1024 };
+const queuedBytes = { all: 32 * 1024 * 1024, least: 128 * 1024, most: 2 * 1024 * 1024 };
 
 class RunningDelivery implements Delivery {
   readonly #options: DeliveryOptions;
@@ -69,6 +69,7 @@ class RunningDelivery implements Delivery {
 
   #state: DeliveryState = "starting";
   #failure: unknown = null;
+  #failing = false;
   #lastError: StatusError | null = null;
   #lag = { rows: 0n, seconds: 0, byTopic: new Map<string, bigint>() as ReadonlyMap<string, bigint> };
 
@@ -170,7 +171,7 @@ class RunningDelivery implements Delivery {
     try {
       await this.#deliver();
     } catch (error) {
-      if (this.#signal.aborted) this.#enter("stopped");
+      if (this.#signal.aborted && !this.#failing) this.#enter("stopped");
       else {
         const cause = error instanceof DeliveryPause ? error.error : error;
         if (cause instanceof DataTraceError) this.#lastError = statusError(cause);
@@ -195,6 +196,8 @@ class RunningDelivery implements Delivery {
     try {
       await Promise.race([this.#poll(reader), this.#look(reader), this.#failed.promise]);
     } finally {
+      // Whoever fails stops the rest in the same way as somebody who asks for it.
+      this.#failing = !this.#signal.aborted;
       this.#stop.abort(new Error("delivery stopped"));
       await this.#finish(reader);
     }
@@ -360,7 +363,8 @@ class RunningDelivery implements Delivery {
   #trouble(error: DataTraceError): void {
     const { logger, delivery, observer = silentObserver } = this.#options;
     if (this.#lastError?.code !== error.code) {
-      logger.warn("delivery is held up, tries again", { delivery, code: error.code, ...error.detail });
+      const { code, message, fix } = error;
+      logger.warn("delivery is held up, tries again", { delivery, code, error: message, fix });
     }
     this.#lastError = statusError(error);
     observer.retried(error.code);
