@@ -1,19 +1,21 @@
-import type { FetchedPart, FetchPosition, FromWorker } from "./protocol.ts";
+import type { FetchedPart, FetchPosition, FromWorker, ToWorker } from "./protocol.ts";
 import type { ReadStore } from "./read-store.ts";
 import { toWire } from "./sqlite-error.ts";
 import type { SqliteFile } from "./sqlite-file.ts";
 
-interface Waiting {
-  readonly turn: number;
-  readonly positions: readonly FetchPosition[];
+/** What a reader waits for, by partition id, longest waiting first. */
+interface Desk {
+  readonly positions: Map<number, FetchPosition>;
+  /** An answer was full before every partition was looked at: the reader's next message continues it. */
+  unfinished: boolean;
 }
 
-/** Readers that wait for records. Each has at most one request here, and gets at most one answer to it. */
+/** Readers that wait for records. Each position is answered once, and then asked for anew. */
 export class FetchDesk {
   readonly #log: SqliteFile;
   readonly #reads: ReadStore;
   readonly #send: (message: FromWorker, transfer: ArrayBuffer[]) => void;
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #desks = new Map<string, Desk>();
 
   constructor(log: SqliteFile, reads: ReadStore, send: (message: FromWorker, transfer: ArrayBuffer[]) => void) {
     this.#log = log;
@@ -21,39 +23,53 @@ export class FetchDesk {
     this.#send = send;
   }
 
-  get anyWaiting(): boolean {
-    return this.#waiting.size > 0;
+  request({ reader, wait, forget }: Extract<ToWorker, { kind: "fetch" }>): void {
+    let desk = this.#desks.get(reader);
+    if (desk === undefined) {
+      desk = { positions: new Map(), unfinished: false };
+      this.#desks.set(reader, desk);
+    }
+    for (const partitionId of forget) desk.positions.delete(partitionId);
+    for (const position of wait) {
+      desk.positions.delete(position.partitionId);
+      desk.positions.set(position.partitionId, position);
+    }
+    if (desk.unfinished) void this.#attempt(reader, desk, [...desk.positions.values()]);
+    else if (wait.length > 0) void this.#attempt(reader, desk, wait);
   }
 
-  request(reader: string, turn: number, positions: readonly FetchPosition[]): void {
-    this.#waiting.set(reader, { turn, positions });
-    void this.#attempt(reader);
+  close(reader: string): void {
+    this.#desks.delete(reader);
   }
 
-  forget(reader: string): void {
-    this.#waiting.delete(reader);
-  }
-
-  /** Looks again for those who wait for one of these partitions, or for all. */
-  wake(partitionIds: readonly number[] | null): void {
-    for (const [reader, { positions }] of this.#waiting) {
-      if (partitionIds === null || positions.some(({ partitionId }) => partitionIds.includes(partitionId))) {
-        void this.#attempt(reader);
-      }
+  /** There are new records in these partitions. */
+  wake(partitionIds: readonly number[]): void {
+    for (const [reader, desk] of this.#desks) {
+      const waiting = partitionIds.flatMap((id) => desk.positions.get(id) ?? []);
+      if (waiting.length > 0) void this.#attempt(reader, desk, waiting);
     }
   }
 
-  async #attempt(reader: string): Promise<void> {
-    const waiting = this.#waiting.get(reader);
-    if (waiting === undefined) return;
+  /** Another process has written something somewhere. */
+  wakeAll(): void {
+    for (const [reader, desk] of this.#desks) {
+      if (desk.positions.size > 0) void this.#attempt(reader, desk, [...desk.positions.values()]);
+    }
+  }
+
+  async #attempt(reader: string, desk: Desk, positions: readonly FetchPosition[]): Promise<void> {
     try {
-      const parts = await this.#log.read(() => this.#reads.fetch(waiting.positions));
-      if (parts.length === 0 || this.#waiting.get(reader) !== waiting) return;
-      this.#waiting.delete(reader);
-      this.#send({ kind: "fetched", reader, turn: waiting.turn, parts }, buffersOf(parts));
+      const { parts, complete } = await this.#log.read(() => this.#reads.fetch(positions));
+      // Meanwhile the reader may have closed, or asked for something else.
+      if (this.#desks.get(reader) !== desk) return;
+      const due = parts.filter((part) => desk.positions.get(part.partitionId)?.turn === part.turn);
+      for (const part of due) desk.positions.delete(part.partitionId);
+      desk.unfinished = !complete;
+      if (due.length > 0) this.#send({ kind: "fetched", reader, parts: due }, buffersOf(due));
     } catch (error) {
-      if (this.#waiting.get(reader) !== waiting) return;
-      this.#waiting.delete(reader);
+      if (this.#desks.get(reader) !== desk) return;
+      // The reader asks again, if it wants to, with its next poll.
+      this.#desks.delete(reader);
       this.#send({ kind: "reader_failed", reader, error: toWire(error) }, []);
     }
   }

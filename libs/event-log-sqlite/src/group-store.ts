@@ -31,6 +31,7 @@ export class GroupStore {
   readonly #give: Statement;
   readonly #takeAway: Statement;
   readonly #nextGrant: Statement;
+  readonly #lastGrant: Statement;
   readonly #commit: Statement;
   readonly #commits: Statement;
   readonly #removeCommits: Statement;
@@ -60,6 +61,7 @@ export class GroupStore {
     this.#nextGrant = database
       .prepare("UPDATE meta SET value = value + 1 WHERE name = 'last_grant' RETURNING value")
       .pluck();
+    this.#lastGrant = database.prepare("SELECT value FROM meta WHERE name = 'last_grant'").pluck();
     this.#commit = database.prepare(`
       INSERT INTO commits ("group", partition, next) VALUES (?, ?, ?)
       ON CONFLICT ("group", partition) DO UPDATE SET next = max(next, excluded.next)`); // I2
@@ -102,11 +104,18 @@ export class GroupStore {
     const owners = new Map((this.#assignments.all(group) as AssignmentRow[]).map((row) => [row.partition, row.member]));
     const next = assign(this.#topics.partitionsOf(wanted), members, owners);
     for (const partition of owners.keys()) {
-      if (!next.has(partition)) this.#takeAway.run(group, partition);
+      if (next.has(partition)) continue;
+      this.#takeAway.run(group, partition);
+      this.#nextGrant.get();
     }
     for (const [partition, member] of next) {
       if (owners.get(partition) !== member) this.#give.run(group, partition, member, this.#nextGrant.get());
     }
+  }
+
+  /** Raised whenever a partition is given or taken away, by any process. */
+  version(): number {
+    return this.#lastGrant.get() as number;
   }
 
   /** What the member has now. `topics` are those it wants, to put names to the partitions. */

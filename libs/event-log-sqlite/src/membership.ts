@@ -49,10 +49,11 @@ export class Membership {
     this.tell();
   }
 
-  groupOf(reader: string): string {
+  /** The group and the topics of an open reader. */
+  find(reader: string): { readonly group: string; readonly topics: readonly string[] } {
     const member = this.#local.get(reader);
     invariant(member !== undefined, "the reader is open");
-    return member.group;
+    return member;
   }
 
   /**
@@ -80,6 +81,11 @@ export class Membership {
       false,
     );
     this.tell();
+  }
+
+  /** Every reader of this process meets this error. */
+  fail(error: unknown): void {
+    for (const reader of this.#local.keys()) this.#send({ kind: "reader_failed", reader, error: toWire(error) });
   }
 
   /** Tells every reader whose partitions have changed, by whomever. */
@@ -127,7 +133,7 @@ export class Membership {
     } catch (error) {
       // A full disk passes; until then the lease may end, and another member takes over.
       if (error instanceof DataTraceError && error.code === "log.full") return;
-      for (const reader of this.#local.keys()) this.#send({ kind: "reader_failed", reader, error: toWire(error) });
+      this.fail(error);
     }
   }
 }

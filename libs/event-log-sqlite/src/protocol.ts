@@ -63,14 +63,17 @@ export interface AssignedPartition extends TopicPartition {
   readonly grant: number;
 }
 
+/** `turn` ties an answer to the question, so that one from before a seek is not taken for one after it. */
 export interface FetchPosition {
   readonly partitionId: number;
   readonly offset: bigint;
+  readonly turn: number;
 }
 
-export type FetchedPart =
-  | { readonly partitionId: number; readonly run: RecordRun; readonly next: bigint }
-  | { readonly partitionId: number; readonly outOfRange: LogBounds };
+export type FetchedPart = { readonly partitionId: number; readonly turn: number } & (
+  | { readonly run: RecordRun; readonly next: bigint }
+  | { readonly outOfRange: LogBounds }
+);
 
 /** An error on its way between the threads. */
 export interface WireError {
@@ -84,12 +87,12 @@ export type ToWorker =
     }[Operation]
   /** Asks to give up a request that still waits for its turn. It is answered in any case. */
   | { readonly kind: "cancel"; readonly id: number }
-  /** Replaces what the reader waits for. Positions in the order in which they should be served. */
+  /** Changes what the reader waits for: one offset per partition. */
   | {
       readonly kind: "fetch";
       readonly reader: string;
-      readonly turn: number;
-      readonly positions: readonly FetchPosition[];
+      readonly wait: readonly FetchPosition[];
+      readonly forget: readonly number[];
     };
 
 export type FromWorker =
@@ -98,5 +101,6 @@ export type FromWorker =
   | { readonly kind: "cancelled"; readonly id: number }
   /** All partitions that the reader now has. */
   | { readonly kind: "assignment"; readonly reader: string; readonly partitions: readonly AssignedPartition[] }
-  | { readonly kind: "fetched"; readonly reader: string; readonly turn: number; readonly parts: readonly FetchedPart[] }
+  | { readonly kind: "fetched"; readonly reader: string; readonly parts: readonly FetchedPart[] }
+  /** Everything that the reader waited for is forgotten. */
   | { readonly kind: "reader_failed"; readonly reader: string; readonly error: WireError };

@@ -19,6 +19,11 @@ interface BatchRow {
   readonly frames: Buffer;
 }
 
+interface Fetched {
+  readonly run: RecordRun;
+  readonly next: bigint;
+}
+
 interface LatestRow {
   readonly id: bigint;
   readonly frame: Buffer;
@@ -45,24 +50,26 @@ export class ReadStore {
       .safeIntegers();
   }
 
-  /** What there is at these positions, in their order, up to a limit; partitions without news are left out. */
-  fetch(positions: readonly FetchPosition[]): FetchedPart[] {
+  /**
+   * What there is at these positions, in their order, up to a limit; partitions without news are left out. Not
+   * `complete` when some were not looked at because of the limit.
+   */
+  fetch(positions: readonly FetchPosition[]): { readonly parts: FetchedPart[]; readonly complete: boolean } {
     const parts: FetchedPart[] = [];
     let leftBytes = fetchLimitBytes;
-    for (const { partitionId, offset } of positions) {
-      if (leftBytes <= 0) break;
+    for (const { partitionId, offset, turn } of positions) {
+      if (leftBytes <= 0) return { parts, complete: false };
       const row = this.#topics.partitionById(partitionId);
-      if (row === null) continue;
+      if (row === null || offset === row.end) continue;
       if (offset < row.earliest || offset > row.end) {
-        parts.push({ partitionId, outOfRange: { earliest: row.earliest, end: row.end } });
+        parts.push({ partitionId, turn, outOfRange: { earliest: row.earliest, end: row.end } });
         continue;
       }
-      if (offset === row.end) continue;
-      const part = row.cleanup === "delete" ? this.#fetchBatches(row, offset) : this.#fetchLatest(row, offset);
-      parts.push(part);
-      leftBytes -= part.run.frames.byteLength;
+      const { run, next } = row.cleanup === "delete" ? this.#fetchBatches(row, offset) : this.#fetchLatest(row, offset);
+      parts.push({ partitionId, turn, run, next });
+      leftBytes -= run.frames.byteLength;
     }
-    return parts;
+    return { parts, complete: true };
   }
 
   /** Tombstoned keys left out, partition by partition, in offset order. */
@@ -73,7 +80,7 @@ export class ReadStore {
     return latestRun(rows);
   }
 
-  #fetchBatches(row: PartitionRow, offset: bigint): Extract<FetchedPart, { run: RecordRun }> {
+  #fetchBatches(row: PartitionRow, offset: bigint): Fetched {
     const rows: BatchRow[] = [];
     let sizeBytes = 0;
     for (const batch of this.#batches.iterate(
@@ -97,10 +104,10 @@ export class ReadStore {
     const base = offsetOf(first.id);
     const next = offsetOf(last.id) + last.count;
     const frames = joined(rows.map((batch) => batch.frames));
-    return { partitionId: row.id, run: { base, count: Number(next - base), offsets: null, frames }, next };
+    return { run: { base, count: Number(next - base), offsets: null, frames }, next };
   }
 
-  #fetchLatest(row: PartitionRow, offset: bigint): Extract<FetchedPart, { run: RecordRun }> {
+  #fetchLatest(row: PartitionRow, offset: bigint): Fetched {
     const rows: LatestRow[] = [];
     let sizeBytes = 0;
     let next = row.end;
@@ -115,7 +122,7 @@ export class ReadStore {
       rows.push(record);
       sizeBytes += record.frame.byteLength;
     }
-    return { partitionId: row.id, run: latestRun(rows), next };
+    return { run: latestRun(rows), next };
   }
 }
 

@@ -5,7 +5,7 @@ import type { LogHeaders, LogRecord, StoredRecord } from "@datatrace/core";
 // order. Headers are a JSON object. Frames stand one after the other, so two runs of records join by concatenation.
 const prefixBytes = 12;
 const absent = 0xffff_ffff;
-const noHeaders: LogHeaders = {};
+const noHeaders: LogHeaders = Object.freeze({});
 
 /** A record on its way into a frame, with its size known. */
 export interface SizedRecord {

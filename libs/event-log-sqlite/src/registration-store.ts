@@ -26,10 +26,15 @@ export class RegistrationStore {
   /** The group has exactly these topics from now on. */
   replace(group: string, topics: readonly string[]): void {
     const wanted = new Set(topics);
-    for (const topic of this.topics(group)) {
-      if (!wanted.has(topic)) this.#remove.run(group, topic);
-    }
+    this.remove(
+      group,
+      this.topics(group).filter((topic) => !wanted.has(topic)),
+    );
     this.add(group, topics);
+  }
+
+  remove(group: string, topics: readonly string[]): void {
+    for (const topic of topics) this.#remove.run(group, topic);
   }
 
   removeGroup(group: string): void {

@@ -8,6 +8,8 @@ import { BusyRetry } from "./busy-retry.ts";
 import { LockHolder } from "./lock-holder.ts";
 import { fromSqlite, isBusy, sqliteCode } from "./sqlite-error.ts";
 
+/** While a file is being opened the thread has nothing else to do than to wait for other processes. */
+const openingPatienceMs = 1000;
 /** "DTrc": tells our files from any other SQLite file. */
 const applicationId = 0x4454_7263;
 
@@ -71,6 +73,11 @@ export class SqliteFile {
     } finally {
       holder.close();
     }
+  }
+
+  /** From here on the thread never blocks on another process: what is busy is tried again later. */
+  share(): void {
+    this.database.pragma("busy_timeout = 0");
   }
 
   /** Runs queries on one snapshot. */
@@ -172,13 +179,16 @@ export class SqliteFile {
 
 function openOnce(spec: SqliteFileSpec): Database.Database {
   createPrivate(spec.path);
-  const database = new Database(spec.path, { timeout: 0 });
+  const database = new Database(spec.path, { timeout: openingPatienceMs });
   try {
     database.pragma(`page_size = ${spec.pageSizeBytes}`);
     database.pragma("auto_vacuum = INCREMENTAL");
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = FULL");
     database.pragma("trusted_schema = OFF");
+    // Only macOS needs to be told that durable means on the disk, not in the disk's cache.
+    database.pragma("fullfsync = ON");
+    database.pragma("checkpoint_fullfsync = ON");
     database.exec("BEGIN IMMEDIATE");
     try {
       const empty = database.prepare("SELECT count(*) FROM sqlite_schema").pluck().get() === 0;

@@ -2,7 +2,7 @@ import { DataTraceError, invariant } from "@datatrace/core";
 import type { LogReader, ReaderEvent, TopicPartition } from "@datatrace/core";
 
 import type { Listener, LogThread, Notice } from "./log-thread.ts";
-import type { AssignedPartition, FetchedPart } from "./protocol.ts";
+import type { AssignedPartition, FetchedPart, FetchPosition } from "./protocol.ts";
 import { recordsOf } from "./record-frame.ts";
 import type { RecordRun } from "./record-frame.ts";
 
@@ -12,6 +12,8 @@ interface Held {
   /** Null until `seek`, and after `log.out_of_range`. */
   position: bigint | null;
   paused: boolean;
+  /** The number of the question that is under way; null when there is none. */
+  turn: number | null;
   /** Fetched and not yet polled. */
   fetched: { readonly run: RecordRun; readonly next: bigint } | null;
 }
@@ -32,8 +34,10 @@ export class SqliteReader implements LogReader, Listener {
   readonly #errors: Error[] = [];
   #lost: Error | null = null;
   #wake: (() => void) | null = null;
-  #turn = 0;
-  #asked = "";
+  /** Partitions for which a question may have to be asked or taken back. */
+  readonly #changed = new Set<Held>();
+  #lastTurn = 0;
+  #scheduled = false;
 
   constructor(thread: LogThread, id: string, group: string) {
     this.#thread = thread;
@@ -46,11 +50,11 @@ export class SqliteReader implements LogReader, Listener {
     for (;;) {
       signal.throwIfAborted();
       if (this.#lost !== null) throw this.#lost;
+      const error = this.#errors.shift();
+      if (error !== undefined) throw error;
       const events = this.#take();
       this.#fetch();
       if (events.length > 0) return events;
-      const error = this.#errors.shift();
-      if (error !== undefined) throw error;
       await this.#news(signal);
     }
   }
@@ -59,8 +63,10 @@ export class SqliteReader implements LogReader, Listener {
     const held = this.#find(partition);
     if (held === undefined) return;
     held.position = offset;
+    held.turn = null;
     held.fetched = null;
-    this.#fetch();
+    this.#changed.add(held);
+    this.#fetchSoon();
   }
 
   pause(partitions: readonly TopicPartition[]): void {
@@ -69,17 +75,21 @@ export class SqliteReader implements LogReader, Listener {
       if (held === undefined) continue;
       held.paused = true;
       // Fetched again later, so that paused partitions cost no memory.
+      held.turn = null;
       held.fetched = null;
+      this.#changed.add(held);
     }
-    this.#fetch();
+    this.#fetchSoon();
   }
 
   resume(partitions: readonly TopicPartition[]): void {
     for (const partition of partitions) {
       const held = this.#find(partition);
-      if (held !== undefined) held.paused = false;
+      if (held === undefined) continue;
+      held.paused = false;
+      this.#changed.add(held);
     }
-    this.#fetch();
+    this.#fetchSoon();
   }
 
   async setTopics(topics: readonly string[]): Promise<void> {
@@ -106,13 +116,10 @@ export class SqliteReader implements LogReader, Listener {
         this.#dropRevoked(notice.partitions);
         break;
       case "fetched":
-        if (notice.turn !== this.#turn) return;
-        this.#asked = "";
         for (const part of notice.parts) this.#receive(part);
         break;
       case "reader_failed":
-        this.#asked = "";
-        this.#errors.push(new DataTraceError(notice.error.code, { detail: notice.error.detail }));
+        this.#fail(new DataTraceError(notice.error.code, { detail: notice.error.detail }));
         break;
     }
     this.#wake?.();
@@ -132,6 +139,7 @@ export class SqliteReader implements LogReader, Listener {
       if (fetched === null || position === null) continue;
       held.fetched = null;
       held.position = fetched.next;
+      this.#changed.add(held);
       const records = recordsOf(fetched.run, position);
       if (records.length === 0) continue;
       // To the end of the line, so that no partition is always the first to be served.
@@ -148,10 +156,13 @@ export class SqliteReader implements LogReader, Listener {
     const revoked = [...this.#held.values()].filter(
       ({ partition }) => grants.get(partition.partitionId) !== partition.grant,
     );
-    for (const { partition } of revoked) this.#held.delete(partition.partitionId);
+    for (const held of revoked) {
+      this.#held.delete(held.partition.partitionId);
+      this.#changed.add(held);
+    }
     const added = assigned.filter((partition) => !this.#held.has(partition.partitionId));
     for (const partition of added) {
-      this.#held.set(partition.partitionId, { partition, position: null, paused: false, fetched: null });
+      this.#held.set(partition.partitionId, { partition, position: null, paused: false, turn: null, fetched: null });
       this.#everAssigned.set(nameOf(partition), partition.partitionId);
     }
     const events: ReaderEvent[] = [];
@@ -166,14 +177,17 @@ export class SqliteReader implements LogReader, Listener {
     const grants = new Map(assigned.map((partition) => [partition.partitionId, partition.grant]));
     for (const held of this.#held.values()) {
       if (grants.get(held.partition.partitionId) === held.partition.grant) continue;
-      held.fetched = null;
       held.position = null;
+      held.turn = null;
+      held.fetched = null;
+      this.#changed.add(held);
     }
   }
 
   #receive(part: FetchedPart): void {
     const held = this.#held.get(part.partitionId);
-    if (held === undefined || held.position === null || held.paused) return;
+    if (held === undefined || held.position === null || held.turn !== part.turn) return;
+    held.turn = null;
     if ("run" in part) {
       held.fetched = part;
       return;
@@ -193,17 +207,45 @@ export class SqliteReader implements LogReader, Listener {
     held.position = null;
   }
 
-  /** Asks for what is missing, unless just that was asked already. */
+  /** One message for all that the caller changes in one go. */
+  #fetchSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#fetch();
+    });
+  }
+
+  /** Asks for what is missing, and takes back what is no longer wanted. Where nothing has changed, nothing is said. */
   #fetch(): void {
-    if (this.#lost !== null) return;
-    const positions = [...this.#held.values()].flatMap(({ partition, position, paused, fetched }) =>
-      position === null || paused || fetched !== null ? [] : [{ partitionId: partition.partitionId, offset: position }],
-    );
-    const asked = positions.map(({ partitionId, offset }) => `${partitionId}:${offset}`).join(" ");
-    if (asked === this.#asked) return;
-    this.#asked = asked;
-    this.#turn += 1;
-    this.#thread.fetch({ kind: "fetch", reader: this.#id, turn: this.#turn, positions });
+    if (this.#lost !== null || this.#changed.size === 0) return;
+    const wait: FetchPosition[] = [];
+    const forget: number[] = [];
+    for (const held of this.#changed) {
+      const { partitionId } = held.partition;
+      const { position, paused, fetched, turn } = held;
+      const wanted = this.#held.get(partitionId) === held && position !== null && !paused && fetched === null;
+      if (!wanted) {
+        forget.push(partitionId);
+      } else if (turn === null) {
+        this.#lastTurn += 1;
+        held.turn = this.#lastTurn;
+        wait.push({ partitionId, offset: position, turn: this.#lastTurn });
+      }
+    }
+    this.#changed.clear();
+    this.#thread.fetch({ kind: "fetch", reader: this.#id, wait, forget });
+  }
+
+  /** The thread has forgotten what was asked: it is asked again with the next poll. */
+  #fail(error: Error): void {
+    for (const held of this.#held.values()) {
+      held.turn = null;
+      this.#changed.add(held);
+    }
+    // The same trouble again and again is one error.
+    if (this.#errors.length < 10) this.#errors.push(error);
   }
 
   async #news(signal: AbortSignal): Promise<void> {

@@ -17,6 +17,7 @@ import { RegistrationStore } from "./registration-store.ts";
 import { Retention } from "./retention.ts";
 import { SchemaStore } from "./schema-store.ts";
 import { Space } from "./space.ts";
+import { fromSqlite, isBusy } from "./sqlite-error.ts";
 import { SqliteFile } from "./sqlite-file.ts";
 import { readStatistics } from "./statistics-query.ts";
 import { TopicStore } from "./topic-store.ts";
@@ -39,10 +40,12 @@ export class Store {
   readonly #members: Membership;
   readonly #maintenance: Maintenance;
   readonly #topics: TopicStore;
+  readonly #groups: GroupStore;
   readonly #watch: Watch;
   #logVersion = -1;
   #leasesVersion = -1;
   #topicsVersion = -1;
+  #grantsVersion = -1;
 
   private constructor(
     log: SqliteFile,
@@ -60,6 +63,7 @@ export class Store {
     const groups = new GroupStore(leases.database, topics, settings.leaseMs);
     const schemas = new SchemaStore(log.database);
     this.#topics = topics;
+    this.#groups = groups;
     this.fetches = new FetchDesk(log, reads, send);
     this.#members = new Membership(leases, groups, settings.leaseMs, send);
     const retention = new Retention(log.database, topics, registrations, groups);
@@ -126,20 +130,26 @@ export class Store {
           id,
         );
       },
+      // A member is in the leases before its topics are registered: a member that gives a topic up at the same time
+      // then either sees it there, or comes before the registration and cannot undo it.
       openReader: async ({ reader, group, topics: names }, id) => {
-        await log.write(() => registrations.add(group, names), id);
         await this.#members.join(reader, group, names, id);
+        await log.write(() => registrations.add(group, names), id);
         return null;
       },
       setTopics: async ({ reader, topics: names }, id) => {
-        const group = this.#members.groupOf(reader);
-        const others = await leases.read(() => groups.topicsOfOthers(reader, group), id);
-        await log.write(() => registrations.replace(group, [...new Set([...others, ...names])]), id);
+        const { group, topics: before } = this.#members.find(reader);
         await this.#members.join(reader, group, names, id);
+        await log.write(() => {
+          const wanted = groups.topicsOfOthers(reader, group);
+          const given = before.filter((topic) => !names.includes(topic) && !wanted.has(topic));
+          registrations.remove(group, given);
+          registrations.add(group, names);
+        }, id);
         return null;
       },
       closeReader: async ({ reader }, id) => {
-        this.fetches.forget(reader);
+        this.fetches.close(reader);
         await this.#members.leave(reader, id);
         return null;
       },
@@ -180,7 +190,10 @@ export class Store {
       });
       try {
         await bindLeases(log, leases);
-        return new Store(log, leases, settings, send);
+        const store = new Store(log, leases, settings, send);
+        log.share();
+        leases.share();
+        return store;
       } catch (error) {
         leases.close();
         throw error;
@@ -217,28 +230,36 @@ export class Store {
     return answer;
   }
 
-  /** Looks for what other processes have done; what this one does is known without looking. */
+  /** Looks for what other processes have done; what this one does is mostly known without looking. */
   #look(): boolean {
     if (!this.#members.any) return false;
-    const logVersion = this.#log.dataVersion();
-    const logNews = logVersion !== this.#logVersion;
-    if (logNews) {
+    try {
+      const logVersion = this.#log.dataVersion();
+      const news = logVersion !== this.#logVersion;
       this.#logVersion = logVersion;
-      this.fetches.wake(null);
+      if (news) this.fetches.wakeAll();
       const topicsVersion = this.#topics.version();
-      if (topicsVersion !== this.#topicsVersion) {
-        this.#topicsVersion = topicsVersion;
-        this.#members.rebalance().catch(() => {
-          this.#topicsVersion = -1; // The next look tries again; a lasting failure shows in the heartbeat.
-        });
+      if (topicsVersion !== this.#topicsVersion) this.#rebalance(topicsVersion);
+      const leasesVersion = this.#leases.dataVersion();
+      if (leasesVersion !== this.#leasesVersion) {
+        const grantsVersion = this.#groups.version();
+        if (grantsVersion !== this.#grantsVersion) this.#members.tell();
+        this.#grantsVersion = grantsVersion;
+        this.#leasesVersion = leasesVersion;
       }
+      return news;
+    } catch (error) {
+      if (!isBusy(error)) this.#members.fail(fromSqlite(error, this.#log.name));
+      return false;
     }
-    const leasesVersion = this.#leases.dataVersion();
-    if (leasesVersion !== this.#leasesVersion) {
-      this.#leasesVersion = leasesVersion;
-      this.#members.tell();
-    }
-    return logNews;
+  }
+
+  #rebalance(topicsVersion: number): void {
+    this.#topicsVersion = topicsVersion;
+    this.#members.rebalance().catch((error: unknown) => {
+      this.#topicsVersion = -1; // The next look tries again.
+      this.#members.fail(error);
+    });
   }
 }
 

@@ -41,10 +41,11 @@ async function carryOut<O extends Operation>(
 async function answer<O extends Operation>(operation: O, request: Operations[O]["request"], id: number): Promise<void> {
   try {
     send({ kind: "answer", id, answer: await carryOut(operation, request, id) });
-    if (operation === "close") port.close();
   } catch (error) {
     if (error instanceof Cancelled) send({ kind: "cancelled", id });
     else send({ kind: "failed", id, error: toWire(error) });
+  } finally {
+    if (operation === "close") port.close();
   }
 }
 
@@ -57,7 +58,7 @@ port.on("message", (message: ToWorker) => {
       store?.cancel(message.id);
       break;
     case "fetch":
-      store?.fetches.request(message.reader, message.turn, message.positions);
+      store?.fetches.request(message);
       break;
   }
 });

@@ -19,6 +19,7 @@ function random(seed: number): () => number {
 export function describeProcesses(create: CreateEventLog): void {
   describe("processes", () => {
     const shared = sharedLog(create);
+    const kills = Number(process.env["EVENT_LOG_KILLS"] ?? 8);
 
     it.each(["log.mid_append", "log.before_commit"])(
       "I5: an append that is killed at %s leaves nothing, in no topic",
@@ -117,39 +118,43 @@ export function describeProcesses(create: CreateEventLog): void {
       expect(probe.values()).toEqual(["before", "successor", "end"]);
     });
 
-    it("I7: killed at random moments, an appending process loses nothing that was acknowledged and halves nothing", async () => {
-      const { log, harness } = shared;
-      const seed = Number(process.env["EVENT_LOG_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-      const rounds = Number(process.env["EVENT_LOG_KILLS"] ?? 8);
-      console.log(`event log kills: EVENT_LOG_SEED=${seed} EVENT_LOG_KILLS=${rounds}`);
-      const chance = random(seed);
-      const topics = [await newTopic(log, "delete", 2), await newTopic(log, "delete", 2)].map((topic) => topic.name);
-      const width = 20;
-      const id = unique("writer");
-      await using probe = await Probe.open(log, unique("group"), topics);
-      let first = 0;
-      for (let round = 0; round < rounds; round += 1) {
-        await using child = await EventLogProcess.start(harness);
-        child.begin({ do: "flood", writer: id, topics, width, first });
-        await probe.until(() => child.lastRound >= first + 2, "the flood");
-        await delay(chance() * 40);
-        await child.kill();
-        // The next writer settles what the dead one had under way.
-        await using writer = await log.openWriter(id);
-        const markers = topics.flatMap((topic) =>
-          [0, 1].map((partition) => textRecord(topic, "marker", null, partition)),
-        );
-        await probe.through(await writer.append(markers));
-        const counts = new Map<number, number>();
-        for (const record of probe.seen) {
-          if (record.value !== "marker") counts.set(Number(record.value), (counts.get(Number(record.value)) ?? 0) + 1);
+    it(
+      "I7: killed at random moments, an appending process loses nothing that was acknowledged and halves nothing",
+      { timeout: 60_000 + kills * 10_000 },
+      async () => {
+        const { log, harness } = shared;
+        const seed = Number(process.env["EVENT_LOG_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+        console.log(`event log kills: EVENT_LOG_SEED=${seed} EVENT_LOG_KILLS=${kills}`);
+        const chance = random(seed);
+        const topics = [await newTopic(log, "delete", 2), await newTopic(log, "delete", 2)].map((topic) => topic.name);
+        const width = 20;
+        const id = unique("writer");
+        await using probe = await Probe.open(log, unique("group"), topics);
+        let first = 0;
+        for (let round = 0; round < kills; round += 1) {
+          await using child = await EventLogProcess.start(harness);
+          child.begin({ do: "flood", writer: id, topics, width, first });
+          await probe.until(() => child.lastRound >= first + 2, "the flood");
+          await delay(chance() * 40);
+          await child.kill();
+          // The next writer settles what the dead one had under way.
+          await using writer = await log.openWriter(id);
+          const markers = topics.flatMap((topic) =>
+            [0, 1].map((partition) => textRecord(topic, "marker", null, partition)),
+          );
+          await probe.through(await writer.append(markers));
+          const counts = new Map<number, number>();
+          for (const record of probe.seen) {
+            if (record.value !== "marker")
+              counts.set(Number(record.value), (counts.get(Number(record.value)) ?? 0) + 1);
+          }
+          const last = Math.max(...counts.keys());
+          expect(last, `seed ${seed}`).toBeGreaterThanOrEqual(child.lastRound);
+          for (let one = 0; one <= last; one += 1)
+            expect(counts.get(one), `round ${one}, seed ${seed}`).toBe(width * topics.length);
+          first = last + 1;
         }
-        const last = Math.max(...counts.keys());
-        expect(last, `seed ${seed}`).toBeGreaterThanOrEqual(child.lastRound);
-        for (let one = 0; one <= last; one += 1)
-          expect(counts.get(one), `round ${one}, seed ${seed}`).toBe(width * topics.length);
-        first = last + 1;
-      }
-    });
+      },
+    );
   });
 }
