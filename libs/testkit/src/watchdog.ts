@@ -37,9 +37,9 @@ for entry in $list; do
     pid=\${entry#*:} turns=0
     while alive "$pid"; do
       turns=$((turns + 1))
-      [ $turns -eq 100 ] && kill -KILL "$pid" 2>/dev/null
-      [ $turns -gt 200 ] && break
-      sleep 0.05
+      [ $turns -eq 40 ] && kill -KILL "$pid" 2>/dev/null
+      [ $turns -gt 90 ] && break
+      sleep 0.1
     done ;;
   esac
 done
