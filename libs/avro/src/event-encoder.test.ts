@@ -231,6 +231,15 @@ describe("what Avro cannot hold", () => {
     expect(value.toString("latin1")).toContain("__debezium_unavailable_value");
   });
 
+  test("headers of one event never stand on the next", () => {
+    const encoder = encoderOf(schema);
+    const plain = change({ after: [1, null, "1.00", []] });
+    encoder.encode(change({ op: "u", after: [1, UNCHANGED, new SourceText("NaN"), []] }));
+    expect(encoder.encode(plain).headers).toEqual({});
+    expect(() => encoder.encode(change({ after: [1, UNCHANGED, null, []] }))).toThrow(UnexpectedNull);
+    expect(encoder.encode(plain).headers).toEqual({});
+  });
+
   test("I6: a value beyond its type is named in a header with the source's text", () => {
     const { headers: noted } = encoderOf(schema).encode(
       change({ after: [1, new SourceText("\u0001"), new SourceText("NaN"), []], headers: { [headers.rFollows]: "*" } }),

@@ -262,6 +262,8 @@ describe("what cannot be read is refused by name", () => {
   test("an operation without its row", async () => {
     await expect(decode(envelope(columns), eventOf("c", null))).rejects.toMatchObject({ code: "log.corrupt" });
     await expect(decode(envelope(columns), eventOf("d", null))).rejects.toMatchObject({ code: "log.corrupt" });
+    const both = { ...eventOf("d", { id: 5 }), after: { id: 5 } };
+    await expect(decode(envelope(columns), both)).rejects.toMatchObject({ code: "log.corrupt" });
     expect(await decode(envelope(columns), eventOf("d", { id: 5 }))).toMatchObject({ before: [5], after: null });
   });
 });
