@@ -10,6 +10,8 @@ export interface CommandOptions {
   readonly nodeArgs: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
+  /** No file may grow beyond this (in units of `ulimit -f`, 1 KiB): writes fail as on a disk that is full. */
+  readonly fileLimitKib?: number | undefined;
 }
 
 /** A line of JSON on one of the outputs. */
@@ -27,8 +29,11 @@ export class CommandProcess {
   readonly #text = { stdout: "", stderr: "" };
   #end: CommandEnd | null = null;
 
-  constructor({ args, nodeArgs, cwd, env }: CommandOptions) {
-    const child = spawn(process.execPath, [...nodeArgs, entry, ...args], {
+  constructor({ args, nodeArgs, cwd, env, fileLimitKib }: CommandOptions) {
+    const command = [process.execPath, ...nodeArgs, entry, ...args];
+    const limited = ["bash", "-c", `ulimit -f ${fileLimitKib}; exec "$0" "$@"`, ...command];
+    const [program = "", ...rest] = fileLimitKib === undefined ? command : limited;
+    const child = spawn(program, rest, {
       cwd,
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],

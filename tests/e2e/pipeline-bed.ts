@@ -84,8 +84,8 @@ export class PipelineBed implements AsyncDisposable {
   }
 
   /** A command line as it is, in the folder of the pipeline file. */
-  startPlain(args: readonly string[], nodeArgs: readonly string[] = []): CommandProcess {
-    const process = new CommandProcess({ args, nodeArgs, cwd: this.folder, env: this.#environment });
+  startPlain(args: readonly string[], nodeArgs: readonly string[] = [], fileLimitKib?: number): CommandProcess {
+    const process = new CommandProcess({ args, nodeArgs, cwd: this.folder, env: this.#environment, fileLimitKib });
     this.#processes.push(process);
     return process;
   }

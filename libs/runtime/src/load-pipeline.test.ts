@@ -254,6 +254,7 @@ describe("what is wrong is named with line, path and suggestion", () => {
       /indentation/,
     ],
     ["duplicate field", `${valid}name: other\n`, "config.invalid", 17, "", /twice/],
+    ["too small a log", `${valid}log: { max_size: 3MiB }\n`, "config.invalid", 17, "log.max_size", /at least 16MiB/],
     ["not a map", "- a\n- b\n", "config.invalid", 1, "", /The file must be a map/],
   ];
   test.each(cases)("%s", (_, text, code, line, path, message) => {

@@ -114,7 +114,7 @@ const logSchema = Type.Object(
       Type.String({
         pattern: "^[1-9][0-9]*(KiB|MiB|GiB|TiB|KB|MB|GB|TB)$",
         description:
-          "Size limit of the embedded event log, such as `20GB`. At the limit capture waits until the deliveries have caught up; nothing is deleted. Default: 10GiB.",
+          "Size limit of the embedded event log, such as `20GB`, 16MiB at least. At the limit capture waits until the deliveries have caught up; nothing is deleted. Default: 10GiB.",
       }),
     ),
   },
