@@ -53,6 +53,7 @@ test.for([
   { signal: "SIGKILL" as const, kind: "a deaf", server: "trap '' QUIT; while :; do sleep 1; done" },
 ])(
   "after $signal of a process nothing that it guarded is left, $kind server included",
+  { timeout: 60_000 },
   async ({ signal, server }) => {
     const { owner, started } = await launch(server);
     // What was taken off the list is left alone: it is ours to end.
@@ -66,5 +67,4 @@ test.for([
     process.kill(started.released, "SIGKILL");
     end();
   },
-  60_000,
 );
