@@ -227,7 +227,10 @@ export class ChangeStream implements AsyncDisposable {
       const catalog = await this.#parts.catalog.read(wanted, [], signal);
       // Taken after the look: what the catalog showed has happened before it.
       const after = parsePosition(await this.#parts.slot.head(signal)).end;
-      const losses = this.#watch.look(wanted, this.#known, catalog, published);
+      // One that was taken out meanwhile on purpose is no loss.
+      const still = new Set(this.#wanted().map((name) => tableId(name)));
+      const found = this.#watch.look(wanted, this.#known, catalog, published);
+      const losses = found.filter(({ table }) => still.has(tableId(table)));
       for (const { table, error } of losses) this.#assembler.lose(table, error, after);
       if (losses.length > 0) this.hurry(after);
     } catch (error) {
