@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Secret, UNCHANGED, dataTopic, publishedTableKey, stateTopic, tableId } from "@datatrace/core";
 import type {
@@ -147,7 +146,7 @@ export function targetOf({ table }: TableName): TableName {
 /** A log, a target, and what a capture would have written: for one test. */
 export class DeliveryBed implements AsyncDisposable {
   readonly url: string;
-  readonly directory: string;
+  readonly logDirectory: string;
   readonly log: SqliteEventLog;
   readonly logger = new RecordingLogger();
   readonly client: Client;
@@ -155,30 +154,31 @@ export class DeliveryBed implements AsyncDisposable {
   readonly #writer: LogWriter;
   readonly #stack = new AsyncDisposableStack();
 
-  private constructor(url: string, folder: TemporaryDirectory, log: SqliteEventLog, writer: LogWriter, client: Client) {
+  private constructor(
+    url: string,
+    folder: TemporaryDirectory,
+    logDirectory: string,
+    log: SqliteEventLog,
+    writer: LogWriter,
+    client: Client,
+  ) {
     this.url = url;
     this.#folder = folder;
-    this.directory = folder.path;
+    this.logDirectory = logDirectory;
     this.log = log;
     this.#writer = writer;
     this.client = client;
   }
 
-  static async open(url: string): Promise<DeliveryBed> {
+  /** With a log of its own, or the one in `directory`. */
+  static async open(url: string, directory?: string): Promise<DeliveryBed> {
     const folder = await temporaryDirectory("delivery");
-    const directory = join(folder.path, "log");
-    await mkdir(directory);
-    const log = await openSqliteEventLog({ directory, leaseMs: 1500 });
+    const logDirectory = directory ?? join(folder.path, "log");
+    const log = await openSqliteEventLog({ directory: logDirectory, leaseMs: 1500 });
     await log.ensureTopic({ name: stateTopic(capture), partitions: 1, cleanup: "compact" });
     const writer = await log.openWriter("capture");
     const client = await connect(parseConnectionUrl(new Secret(url)), { applicationName: "test" });
-    const bed = new DeliveryBed(url, folder, log, writer, client);
-    await log.registerGroup(deliveryId, []);
-    return bed;
-  }
-
-  get logDirectory(): string {
-    return join(this.directory, "log");
+    return new DeliveryBed(url, folder, logDirectory, log, writer, client);
   }
 
   /** Makes the topic and tells of it in the capture's state. */

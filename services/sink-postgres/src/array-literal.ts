@@ -2,22 +2,13 @@
 const special = /["\\]/;
 const everySpecial = /["\\]/g;
 
-/**
- * A PostgreSQL array literal of these element texts. Every element is quoted, so that an empty text, the word NULL,
- * braces and commas stand for themselves.
- */
-export function arrayLiteral(elements: Iterable<string | null>): string {
-  let literal = "{";
-  let separator = "";
-  for (const element of elements) {
-    literal += separator;
-    separator = ",";
-    if (element === null) literal += "NULL";
-    else literal += `"${special.test(element) ? escaped(element) : element}"`;
-  }
-  return `${literal}}`;
+/** One element of an array literal: quoted, so that an empty text, the word NULL, braces and commas stand for themselves. */
+export function arrayElement(text: string | null): string {
+  if (text === null) return "NULL";
+  return special.test(text) ? `"${text.replaceAll(everySpecial, String.raw`\$&`)}"` : `"${text}"`;
 }
 
-function escaped(element: string): string {
-  return element.replaceAll(everySpecial, String.raw`\$&`);
+/** A PostgreSQL array literal of these element texts. */
+export function arrayLiteral(elements: readonly (string | null)[]): string {
+  return `{${elements.map(arrayElement).join(",")}}`;
 }

@@ -1,8 +1,8 @@
-import { DataTraceError, UNCHANGED, invariant, tableId } from "@datatrace/core";
-import type { PartialUpdate, Row, TableName, TableSchema } from "@datatrace/core";
+import { DataTraceError, SourceText, UNCHANGED, invariant, tableId } from "@datatrace/core";
+import type { CanonicalKind, PartialUpdate, Row, TableName, TableSchema } from "@datatrace/core";
 import { quoteName, quoteTable, textEncoder } from "@datatrace/postgres";
 import type { Statement, TextEncoder } from "@datatrace/postgres";
-import { arrayLiteral } from "./array-literal.ts";
+import { arrayElement, arrayLiteral } from "./array-literal.ts";
 import type { HelperTables } from "./helper-tables.ts";
 import type { TargetColumn, TargetTableShape, TargetType } from "./target-catalog.ts";
 
@@ -16,6 +16,8 @@ interface ColumnPlan {
   /** `unnest` would take an array of arrays apart: such cells travel as text, and this cast follows. */
   readonly cast: string;
   readonly text: TextEncoder;
+  /** Its texts mean the same without quotes. */
+  readonly isBare: boolean;
 }
 
 /**
@@ -23,6 +25,9 @@ interface ColumnPlan {
  * and one plan serves any number of rows, because each column is one array parameter.
  */
 const rowsPerStatement = 250;
+
+/** Kinds whose texts are digits, letters, signs and points only. */
+const bareKinds: ReadonlySet<CanonicalKind> = new Set(["boolean", "int16", "int32", "int64", "float32", "float64"]);
 
 let lastName = 0;
 
@@ -126,6 +131,7 @@ function columnPlan(schema: TableSchema, index: number, target: TargetColumn): C
     parameterType: nested ? "pg_catalog.text" : scalar,
     cast: nested ? `::${typeSql(target.type)}` : "",
     text: textEncoder(column.type),
+    isBare: bareKinds.has(column.type.kind),
   };
 }
 
@@ -160,15 +166,20 @@ function matches(keys: readonly ColumnPlan[]): string {
 }
 
 function parameters(columns: readonly ColumnPlan[], rows: readonly Row[]): string[] {
-  return columns.map(({ index, text }) => arrayLiteral(columnTexts(rows, index, text)));
+  return columns.map((column) => columnLiteral(column, rows));
 }
 
-function* columnTexts(rows: readonly Row[], index: number, text: TextEncoder): Iterable<string | null> {
-  for (const row of rows) {
-    const value = row[index];
+/** The cells of one column as an array literal. The busiest loop of the sink. */
+function columnLiteral({ index, text, isBare }: ColumnPlan, rows: readonly Row[]): string {
+  let literal = "{";
+  for (let place = 0; place < rows.length; place += 1) {
+    const value = rows[place]?.[index];
     invariant(value !== undefined, "a row is as wide as its schema");
-    yield text(value);
+    if (place > 0) literal += ",";
+    const cell = text(value);
+    literal += isBare && cell !== null && !(value instanceof SourceText) ? cell : arrayElement(cell);
   }
+  return `${literal}}`;
 }
 
 function* parts(rows: readonly Row[]): Iterable<readonly Row[]> {
