@@ -1,4 +1,4 @@
-import { type CaptureSource, type Chunk, DataTraceError, failpoint, invariant } from "@datatrace/core";
+import { type CaptureSource, type Chunk, DataTraceError, failpoint, invariant, type Logger } from "@datatrace/core";
 import { pause } from "./back-off.ts";
 import type { ChunkPublisher } from "./chunk-publisher.ts";
 import { type ChunkOutcome, ChunkRead, type ChunkWork, isWanted } from "./chunk-read.ts";
@@ -14,6 +14,7 @@ export interface ChunkReaderOptions {
   readonly unseen: UnseenTransactions;
   readonly watermarks: Watermarks;
   readonly publisher: ChunkPublisher;
+  readonly logger: Logger;
 }
 
 const discardPauseMs = 50;
@@ -64,6 +65,8 @@ export class ChunkReader {
       if (binding === null) return { kind: "discarded" };
       const outcome = await this.#highWatermark(read, chunk, binding, signal);
       if (outcome.kind !== "unseen") return outcome;
+      const { table } = read.work;
+      this.#options.logger.info("chunk waits for visibility", { table: table.id, transactions: outcome.txIds.length });
       await unseen.seen(outcome.txIds, signal);
     }
   }

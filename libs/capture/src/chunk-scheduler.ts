@@ -21,8 +21,8 @@ export interface ChunkSchedulerOptions {
 
 /** Rows of the first chunk of a table: nothing is known yet of their size. */
 const firstChunkRows = 500;
-/** A chunk's rows are held until its high watermark comes back, then encoded at once. */
-const chunkBytes = 2 * 1024 * 1024;
+/** Rows held at once, over all chunks in flight, from their read until their high watermark comes back. */
+const heldBytes = 4 * 1024 * 1024;
 const rereadKeys = 500;
 
 /** Hands chunks to lanes: keys to read again first, then the tables' scans, spread over several tables. */
@@ -109,6 +109,7 @@ export class ChunkScheduler {
 
   #rows(table: CapturedTable, chunkRows: number): number {
     if (table.rowBytes === 0) return Math.min(chunkRows, firstChunkRows);
+    const chunkBytes = heldBytes / this.#options.parallelChunks;
     return Math.max(1, Math.min(chunkRows, Math.floor(chunkBytes / table.rowBytes)));
   }
 

@@ -86,7 +86,7 @@ export class Session {
     this.#scheduler = new ChunkScheduler({
       source,
       tables,
-      reader: new ChunkReader({ source, tables, unseen, watermarks: this.#watermarks, publisher }),
+      reader: new ChunkReader({ source, tables, unseen, watermarks: this.#watermarks, publisher, logger }),
       chunkRows: options.chunkRows ?? defaultChunkRows,
       parallelChunks: options.parallelChunks ?? defaultParallelChunks,
       logger,

@@ -1,5 +1,5 @@
 import { postgresSource } from "@datatrace/capture-postgres";
-import { type CaptureSource, dataTopic, positionTopic, Secret, type TableName } from "@datatrace/core";
+import { type CaptureSource, dataTopic, positionTopic, Secret, type TableName, type Value } from "@datatrace/core";
 import { openSqliteEventLog, type SqliteEventLog } from "@datatrace/event-log-sqlite";
 import { RecordingLogger, temporaryDirectory, waitFor } from "@datatrace/testkit";
 import { Client } from "pg";
@@ -20,9 +20,15 @@ export type BedCaptureOptions = Partial<
   Pick<CaptureOptions, "mode" | "chunkRows" | "parallelChunks" | "batch" | "tables" | "timing" | "observer">
 >;
 
+/** As the source prints it, for the few types that these tests use. */
+function printed(value: Value): string {
+  return typeof value === "symbol" ? "(left out)" : String(value);
+}
+
 /** A database, a log in a folder of its own, and captures from the one into the other. */
 export class PostgresBed implements AsyncDisposable {
-  readonly capture = "bed";
+  /** Names the slot too, which is the server's, not the database's. */
+  readonly capture: string;
   readonly prefix = "bed";
   readonly logger = new RecordingLogger();
   readonly url: string;
@@ -39,11 +45,21 @@ export class PostgresBed implements AsyncDisposable {
     client.on("error", () => undefined);
     await client.connect();
     stack.defer(async () => await client.end());
+    stack.defer(async () => {
+      // A commit that was left waiting would keep the server's next slot from being made.
+      await client.query(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()",
+      );
+      const slots = "FROM pg_replication_slots WHERE database = current_database()";
+      await client.query(`SELECT pg_terminate_backend(active_pid, 10000) ${slots} AND active`);
+      await client.query(`SELECT pg_drop_replication_slot(slot_name) ${slots}`);
+    });
     return new PostgresBed(url, log, client, stack);
   }
 
   private constructor(url: string, log: SqliteEventLog, client: Client, stack: AsyncDisposableStack) {
     this.url = url;
+    this.capture = new URL(url).pathname.slice(1);
     this.log = log;
     this.client = client;
     this.#stack = stack;
@@ -107,19 +123,30 @@ export class PostgresBed implements AsyncDisposable {
     return await publishedEvents(this.log, this.log.registry, dataTopic(this.prefix, this.name(table)));
   }
 
-  /** Rows of the log by key, each as the values of these columns. */
-  async published(table: string, ...columns: readonly string[]): Promise<Map<string, readonly unknown[]>> {
-    const rows = foldEvents(await this.events(table));
-    return new Map([...rows].map(([key, cells]) => [key, columns.map((column) => cells.get(column))]));
-  }
-
-  /** Rows of the source by key `id`, likewise. */
-  async source(table: string, ...columns: readonly string[]): Promise<Map<string, readonly unknown[]>> {
-    const { rows } = await this.client.query<unknown[]>({
-      text: `SELECT id, ${columns.join(", ")} FROM ${table} ORDER BY id`,
+  /**
+   * Compares the rows that a consumer of the log ends with and those of the source, by their key `id` and these columns
+   * as text. @returns what differs, in words; empty is equal.
+   */
+  async differences(table: string, ...columns: readonly string[]): Promise<readonly string[]> {
+    const found = foldEvents(await this.events(table));
+    const text = columns.map((column) => `${column}::text`).join(", ");
+    const { rows } = await this.client.query<(string | null)[]>({
+      text: `SELECT id, ${text} FROM ${table} ORDER BY id`,
       rowMode: "array",
     });
-    return new Map(rows.map(([id, ...cells]) => [`id=${String(id)}`, cells]));
+    const wrong: string[] = [];
+    for (const [id, ...cells] of rows) {
+      const row = found.get(`id=${id}`);
+      found.delete(`id=${id}`);
+      if (row === undefined) wrong.push(`id=${id} is missing`);
+      else {
+        for (const [index, column] of columns.entries()) {
+          const value = row.get(column) ?? null;
+          if ((value === null ? null : printed(value)) !== cells[index]) wrong.push(`id=${id}: ${column} differs`);
+        }
+      }
+    }
+    return [...wrong, ...[...found.keys()].map((key) => `${key} is gone`)];
   }
 
   name(table: string): TableName {

@@ -62,7 +62,9 @@ export function foldEvents(events: readonly PublishedEvent[]): Map<string, Reado
       continue;
     }
     const base = op === "u" ? rows.get(key) : undefined;
-    const filled = [...cells].map(([name, value]) => [name, value === UNCHANGED ? (base?.get(name) ?? value) : value] as const);
+    const filled = [...cells].map(
+      ([name, value]) => [name, value === UNCHANGED ? (base?.get(name) ?? value) : value] as const,
+    );
     rows.set(key, new Map(filled));
   }
   return rows;
