@@ -1,5 +1,6 @@
 import type { TableName } from "@datatrace/core";
 import type { ClientBase, Pool } from "pg";
+import { typeTable } from "./native-type.ts";
 
 /** A column that is not dropped, as the catalog has it. */
 export interface CatalogColumn {
@@ -70,8 +71,8 @@ const typeJson = `jsonb_build_object('oid', t.oid::int8, 'schema', n.nspname, 'n
   'elementOid', CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END,
   'labels', coalesce((SELECT jsonb_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid), '[]'))`;
 
-/** First object id of objects that users make (`FirstNormalObjectId`). */
-const firstUserOid = 16_384;
+/** Types that need no description. */
+const carriedOids = `'{${typeTable.flatMap(({ oid, arrayOid }) => [oid, arrayOid]).join(",")}}'::oid[]`;
 
 // One statement, so that tables and types are of one snapshot.
 const tablesQuery = `WITH wanted AS (
@@ -100,7 +101,7 @@ const tablesQuery = `WITH wanted AS (
   FROM wanted c
 ), used AS (
   SELECT DISTINCT a.atttypid AS oid FROM wanted c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
-  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= ${firstUserOid}
+  WHERE a.attnum > 0 AND NOT a.attisdropped AND a.atttypid <> ALL (${carriedOids})
 ), types AS (
   SELECT ${typeJson} AS description FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
   WHERE t.oid IN (SELECT oid FROM used)
