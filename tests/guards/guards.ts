@@ -2,7 +2,7 @@ import type { Guard } from "./guard.ts";
 
 const sourceContract = "services/capture-postgres/src/source-contract.postgres.test.ts";
 const sinkContract = "services/sink-postgres/src/sink-contract.postgres.test.ts";
-const logContract = "libs/event-log-sqlite/src/sqlite-event-log.test.ts";
+const logContract = "libs/event-log-sqlite/src/sqlite-event-log.long.test.ts";
 const captureModel = "libs/capture/src/capture.test.ts";
 
 /** Every guard that is proven. `docs/invariants.md` is generated from this list. */
@@ -19,15 +19,27 @@ export const guards: readonly Guard[] = [
     },
   },
   {
-    name: "the replication library's own status timer is off",
+    name: "what was received is not acknowledged before it is stored",
     invariant: "I1",
     file: "libs/postgres/src/replication-connection.ts",
-    find: "acknowledge: { auto: false, timeoutSeconds: 0 }",
-    replace: "acknowledge: { auto: false, timeoutSeconds: 1 }",
+    find: "      receiver.keepAlive(parseLsn(lsn));\n",
+    replace: "      receiver.keepAlive(parseLsn(lsn));\n      this.acknowledge(parseLsn(lsn));\n",
     test: {
       file: sourceContract,
       title: "I1: a reader that keeps its connection open for long acknowledges nothing by itself",
     },
+  },
+  {
+    name: "a position is acknowledged only after its append",
+    invariant: "I1",
+    file: "libs/capture/src/log-appender.ts",
+    find: '    failpoint("capture.before_append");\n',
+    replace: '    source.acknowledge(next.position);\n    failpoint("capture.before_append");\n',
+    test: {
+      file: captureModel,
+      title: "I3: writers race chunks, with commits that become visible late: no gap, no stale row",
+    },
+    short: true,
   },
   {
     name: "an apply begins by moving its offset under its epoch",
@@ -90,8 +102,8 @@ export const guards: readonly Guard[] = [
     find: "unseen: unseen.current(),",
     replace: "unseen: [],",
     test: {
-      file: captureModel,
-      title: "I3: writers race chunks, with commits that become visible late: no gap, no stale row",
+      file: "libs/capture/src/snapshot-under-fire.postgres.test.ts",
+      title: "I3: a capture that dies after the delivery of such a commit still waits for it",
     },
   },
   {
