@@ -18,6 +18,7 @@ import type { Catalog, Lsn, RelationMessage } from "@datatrace/postgres";
 import { BatchBuilder } from "./batch-builder.ts";
 import type { BatchLimits } from "./batch-builder.ts";
 import type { FollowedTable, FollowedTables } from "./followed-tables.ts";
+import { PendingLosses } from "./pending-losses.ts";
 import { shapeError } from "./relation-shape.ts";
 import { decodeRow, originOf } from "./row-event.ts";
 import type { ChangeTransaction } from "./row-event.ts";
@@ -55,8 +56,7 @@ export class ChangeAssembler {
   readonly #batches: BatchBuilder;
   readonly #held: Held[] = [];
   readonly #toldLost = new Set<string>();
-  /** Losses that the catalog told of, each to be passed on when the stream has come as far as it was then. */
-  readonly #losses: { readonly table: TableName; readonly error: DataTraceError; readonly after: Lsn }[] = [];
+  readonly #losses = new PendingLosses();
   #nearTxId: bigint;
   #open: Transaction | null = null;
   /** The transaction that the stream goes on inside of has not come yet. */
@@ -104,14 +104,15 @@ export class ChangeAssembler {
     const relation = this.#wanted;
     invariant(relation !== null, "a catalog is given to who wants it");
     this.#wanted = null;
-    this.#follow(this.#tables.resolve(relation, catalog));
+    const schema = this.#tables.get(relation.oid)?.schema;
+    this.#follow(this.#tables.resolve(relation, catalog, schema !== undefined && schema === this.#labelsOf));
     const held = this.#held.splice(0);
     for (const { message, walStart } of held) this.feed(message, walStart);
   }
 
   /** The catalog says that this table cannot be followed beyond `after`. */
   lose(table: TableName, error: DataTraceError, after: Lsn): void {
-    this.#losses.push({ table, error, after });
+    this.#losses.add({ table, error }, after);
     if (this.#isBetween) this.#passOnLosses();
   }
 
@@ -290,12 +291,9 @@ export class ChangeAssembler {
   }
 
   #passOnLosses(): void {
-    for (let at = this.#losses.length - 1; at >= 0; at -= 1) {
-      const loss = this.#losses[at];
-      if (loss === undefined || loss.after > this.#batches.end) continue;
-      this.#losses.splice(at, 1);
-      this.#tables.loseByName(loss.table, loss.error);
-      this.#tellLost(loss.table, loss.error);
+    for (const { table, error } of this.#losses.take(this.#batches.end)) {
+      this.#tables.loseByName(table, error);
+      this.#tellLost(table, error);
       this.#batches.close(this.#batches.end);
     }
   }

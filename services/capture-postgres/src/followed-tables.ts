@@ -1,6 +1,6 @@
 import { DataTraceError, tableId } from "@datatrace/core";
 import type { Column, TableName, TableSchema } from "@datatrace/core";
-import { RowDecoder, keyColumns } from "@datatrace/postgres";
+import { RowDecoder, keyColumns, sameNative } from "@datatrace/postgres";
 import type { Catalog, CatalogTable, CatalogType, RelationMessage } from "@datatrace/postgres";
 import {
   compareShape,
@@ -68,10 +68,13 @@ export class FollowedTables {
     return error === null ? this.#follow(relation, before) : this.#lose(relation, error);
   }
 
-  /** Takes a Relation message with the catalog of now: of this object id, and of this name. */
-  resolve(relation: RelationMessage, catalog: Catalog): FollowedTable {
+  /**
+   * Takes a Relation message with the catalog of now: of this object id, and of this name. `newLabels`: a row has shown
+   * a label that the version does not have; without that an enum keeps the labels that it was known with.
+   */
+  resolve(relation: RelationMessage, catalog: Catalog, newLabels: boolean): FollowedTable {
     for (const [oid, type] of catalog.types) this.#types.set(oid, type);
-    const result = this.#judge(relation, catalog);
+    const result = this.#judge(relation, catalog, newLabels);
     return result instanceof DataTraceError ? this.#lose(relation, result) : this.#follow(relation, result);
   }
 
@@ -89,7 +92,7 @@ export class FollowedTables {
     if (table !== undefined) this.#byOid.set(table.relation.oid, { ...table, lost: error });
   }
 
-  #judge(relation: RelationMessage, catalog: Catalog): TableSchema | DataTraceError {
+  #judge(relation: RelationMessage, catalog: Catalog, newLabels: boolean): TableSchema | DataTraceError {
     const name = { schema: relation.schema, table: relation.table };
     const replaced = this.#replaced(relation);
     if (replaced !== null) return replaced;
@@ -100,7 +103,9 @@ export class FollowedTables {
     }
     const today = catalog.tables.find((table) => table.oid === relation.oid);
     const current = this.#byOid.get(relation.oid);
-    const schema = this.#version(relation, shape.columns, current?.schema ?? null, today);
+    const before = current?.schema ?? this.#versions.newest(name);
+    const columns = newLabels || before === null ? shape.columns : withLabels(shape.columns, before);
+    const schema = this.#version(relation, columns, current?.schema ?? null, today);
     if (schema instanceof DataTraceError) return schema;
     const key = keyNames(schema);
     if (key.length === 0) return shapeError("source.table_without_key", name, "it has no primary key");
@@ -200,6 +205,15 @@ function completed(
   return same === undefined
     ? { ...column, nullable: true }
     : { ...column, nullable: !same.notNull, number: same.number };
+}
+
+/** The types of the version before, for columns that still have the same: what differs can only be an enum's labels. */
+function withLabels(columns: RelationColumns, before: TableSchema): RelationColumns {
+  return columns.map((column, index) => {
+    const was = before.columns[index];
+    const same = was !== undefined && was.name === column.name && sameNative(was.native, column.native);
+    return same && was.type.kind === column.type.kind ? { ...column, type: was.type } : column;
+  });
 }
 
 /** Indexes of the primary key's columns in key order; without a catalog entry, of the columns that the Relation flags. */

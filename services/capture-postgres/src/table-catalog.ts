@@ -3,6 +3,7 @@ import type { Finding, TableDescription, TableName, TableSchema } from "@datatra
 import { listTables, readCatalog, tableShape } from "@datatrace/postgres";
 import type { Catalog, CatalogTable } from "@datatrace/postgres";
 import { nearestName } from "./nearest-name.ts";
+import { lostLabels } from "./relation-shape.ts";
 import type { ServerSessions } from "./server-sessions.ts";
 import { tableFindings } from "./table-findings.ts";
 import type { TableVersions } from "./table-versions.ts";
@@ -45,7 +46,7 @@ export class TableCatalog {
     });
   }
 
-  /** The version with the labels that its enums have now: the same object if there is nothing new. */
+  /** The version with the labels that its enums have now: the same object if there are none to add, or some are gone. */
   async newerLabels(version: TableSchema, signal: AbortSignal): Promise<TableSchema> {
     const catalog = await this.read([version.name], [], signal);
     const [table] = catalog.tables;
@@ -55,7 +56,7 @@ export class TableCatalog {
       const now = today.get(column.name);
       return now?.native.name === column.native.name ? { ...column, type: now.type } : column;
     });
-    return this.#versions.intern({ ...version, columns });
+    return lostLabels(version, columns) === null ? this.#versions.intern({ ...version, columns }) : version;
   }
 
   /** A finding for each table that does not exist. */
