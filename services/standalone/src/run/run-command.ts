@@ -10,6 +10,7 @@ import { DeliveryPart } from "./delivery-part.ts";
 import { openLog } from "../open-log.ts";
 import { usedSources } from "../open-connectors.ts";
 import { noticeOf } from "../output.ts";
+import { explainFailures } from "./failure-findings.ts";
 import { PartSupervisor } from "./part-supervisor.ts";
 import { publishedTables } from "../pipeline-state.ts";
 import { RegisteringLog } from "./registering-log.ts";
@@ -66,6 +67,7 @@ export async function runCommand(run: CommandContext): Promise<number> {
       : await running;
     stop.abort();
     await running;
+    await explainFailures(run, supervisor.failures);
     return supervisor.failures.length > 0 ? 1 : (result ?? 0);
   } finally {
     stop.abort();
