@@ -90,8 +90,9 @@ class RunningCapture implements Capture {
           this.#signal.throwIfAborted();
           if (!isPassing(error)) throw error;
           if (performance.now() - beganMs > healthyMs) backOff.reset();
-          // What the writer did last is not known, or it is of no use: another one reads back what is there.
-          if (error.code.startsWith("log.")) await this.#closeWriter();
+          // What the writer did last is not known: another one reads back what is there. In any other case the writer
+          // stays, so that a process that was taken over meanwhile finds itself fenced, and fences nobody.
+          if (error.code === "log.commit_unknown") await this.#closeWriter();
           this.#retries += 1;
           this.#lastError = statusError(error);
           observer.retried(error.code);

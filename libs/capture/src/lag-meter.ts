@@ -20,11 +20,11 @@ const maxSamples = 120;
  * source shows none; within a backlog older than this process, from the commit time of the last transaction.
  */
 export class LagMeter {
-  readonly #source: CaptureSource;
+  readonly #source: Pick<CaptureSource, "reached" | "distanceBytes">;
   #samples: Sample[] = [];
   lag: Lag = { bytes: 0, seconds: 0 };
 
-  constructor(source: CaptureSource) {
+  constructor(source: Pick<CaptureSource, "reached" | "distanceBytes">) {
     this.#source = source;
   }
 

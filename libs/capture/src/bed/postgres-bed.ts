@@ -22,7 +22,8 @@ export type BedCaptureOptions = Partial<
 
 /** As the source prints it, for the few types that these tests use. */
 function printed(value: Value): string {
-  return typeof value === "symbol" ? "(left out)" : String(value);
+  if (typeof value === "symbol") return "(left out)";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /** A database, a log in a folder of its own, and captures from the one into the other. */

@@ -134,7 +134,7 @@ function compareContent(
       for (const [index, name] of names.entries()) {
         const value = cells.get(name) ?? null;
         if (value !== (row[index] ?? null))
-          wrong.push(`${table.id} key ${key}: ${name} is ${String(value)}, not ${row[index]}`);
+          wrong.push(`${table.id} key ${key}: ${name} is ${JSON.stringify(value)}, not ${row[index]}`);
       }
     }
   }

@@ -1,5 +1,6 @@
 import {
   type Column,
+  type SourceEvent,
   type SnapshotView,
   type TableName,
   type TableSchema,
@@ -33,7 +34,9 @@ export type ModelChange =
 export type WalEntry =
   | { readonly kind: "transaction"; readonly tx: ModelTransaction; readonly changes: readonly ModelChange[] }
   | { readonly kind: "watermark"; readonly tx: ModelTransaction; readonly id: string }
-  | { readonly kind: "publication"; readonly tables: ReadonlySet<string> };
+  | { readonly kind: "publication"; readonly tables: ReadonlySet<string> }
+  /** A truncate, or a change of a table that the source cannot follow. */
+  | { readonly kind: "lost"; readonly event: Extract<SourceEvent, { readonly kind: "truncate" | "table-lost" }> };
 
 /** `committed`: its commit record is in the log, and nobody else sees it yet. */
 export type TransactionState = "open" | "committed" | "visible" | "aborted";

@@ -33,6 +33,8 @@ export interface LogFailures {
 export class ModelLog implements EventLog, SchemaRegistry {
   readonly #topics = new Map<string, ModelTopic>();
   readonly #writers = new Map<string, number>();
+  /** How often a topic of this name was made. */
+  readonly #epochs = new Map<string, number>();
   readonly #schemas: string[] = [];
   readonly #interleaving: Interleaving;
   readonly #random: SeededRandom;
@@ -58,14 +60,15 @@ export class ModelLog implements EventLog, SchemaRegistry {
   async ensureTopic(spec: TopicSpec): Promise<TopicIdentity> {
     const known = this.#topics.get(spec.name);
     if (known === undefined) {
+      this.#epochs.set(spec.name, (this.#epochs.get(spec.name) ?? 0) + 1);
       this.#topics.set(spec.name, { spec, partitions: Array.from({ length: spec.partitions }, () => []) });
     } else if (known.spec.partitions !== spec.partitions) throw new DataTraceError("log.partitions_changed");
-    return { ...spec, epoch: 1 };
+    return { ...spec, epoch: this.#epochs.get(spec.name) ?? 0 };
   }
 
   async topic(name: string): Promise<TopicIdentity | null> {
     const topic = this.#topics.get(name);
-    return topic === undefined ? null : { ...topic.spec, epoch: 1 };
+    return topic === undefined ? null : { ...topic.spec, epoch: this.#epochs.get(name) ?? 0 };
   }
 
   async topics(prefix: string): Promise<readonly string[]> {

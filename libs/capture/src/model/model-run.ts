@@ -118,13 +118,18 @@ class ModelRun {
 
   /** Everything that was committed is in the log, or it is said what is not. */
   async #settle(): Promise<void> {
-    let done = false;
-    void this.#caughtUp().then(() => (done = true));
+    const caughtUp = this.#watched(this.#caughtUp());
     const deadline = performance.now() + 20_000;
-    while ((!done || openRequests(this.#log) > 0) && this.#wrong.length === 0) {
+    while ((!caughtUp.done || openRequests(this.#log) > 0) && this.#wrong.length === 0) {
       if (performance.now() > deadline) this.#fail(new Error("it never caught up"));
       await this.#breathe();
     }
+  }
+
+  #watched(promise: Promise<unknown>): { done: boolean } {
+    const watched = { done: false };
+    void promise.finally(() => (watched.done = true));
+    return watched;
   }
 
   async #caughtUp(): Promise<void> {
@@ -144,10 +149,9 @@ class ModelRun {
   }
 
   async #stopped(): Promise<void> {
-    let stopped = false;
     this.#stop.abort(new Error("the run is over"));
-    void this.#running.finally(() => (stopped = true));
-    while (!stopped) await this.#breathe();
+    const stopped = this.#watched(this.#running);
+    while (!stopped.done) await this.#breathe();
   }
 
   #start(): void {

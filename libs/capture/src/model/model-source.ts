@@ -44,6 +44,11 @@ export interface ModelSourceOptions {
   readonly failures: number;
   /** Called with what is acknowledged, in log entries. */
   readonly acknowledged: (entry: number) => void;
+  /** What is wrong with a table, by its id. */
+  readonly findings?: ReadonlyMap<string, Finding>;
+  readonly identity?: () => string;
+  /** Called with what is read of a table. */
+  readonly read?: (what: string) => void;
 }
 
 const stallSteps = 60;
@@ -67,7 +72,7 @@ export class ModelSource implements CaptureSource {
 
   async identity(signal: AbortSignal): Promise<string> {
     await this.#step(signal);
-    return "model";
+    return this.#options.identity?.() ?? "model";
   }
 
   async inspect(): Promise<readonly Finding[]> {
@@ -83,7 +88,9 @@ export class ModelSource implements CaptureSource {
     await this.#step(signal);
     const described = names.map((name) => {
       const table = this.#table(name);
-      return { schema: table.schema(table.columns), estimatedRows: table.rows.size, findings: noFindings };
+      const finding = this.#options.findings?.get(table.id);
+      const findings = finding === undefined ? noFindings : [finding];
+      return { schema: table.schema(table.columns), estimatedRows: table.rows.size, findings };
     });
     await this.#step(signal);
     return described;
@@ -188,6 +195,8 @@ export class ModelSource implements CaptureSource {
   }
 
   async readChunk(schema: TableSchema, range: KeyRange, notNull: string | null, signal: AbortSignal): Promise<Chunk> {
+    const bounds = `${boundText(range.after)}-${boundText(range.upTo)}`;
+    this.#options.read?.([tableId(schema.name), bounds, ...(notNull === null ? [] : [notNull])].join(" "));
     return await this.#read(
       schema,
       (key) =>
@@ -199,6 +208,7 @@ export class ModelSource implements CaptureSource {
 
   async readKeys(schema: TableSchema, keys: readonly Row[], signal: AbortSignal): Promise<Chunk> {
     const wanted = new Set(keys.map((key) => Number(key[0])));
+    this.#options.read?.(`${tableId(schema.name)} keys ${[...wanted].join(",")}`);
     return await this.#read(schema, (key) => wanted.has(key), null, signal);
   }
 
@@ -251,6 +261,10 @@ export class ModelSource implements CaptureSource {
     if (entry === undefined) return place;
     const after = { entry: place.entry + 1, index: 0 };
     if (entry.kind === "publication") return after;
+    if (entry.kind === "lost") {
+      events.push(entry.event);
+      return after;
+    }
     const commit = { kind: "commit", txId: entry.tx.id } as const;
     const begin = { kind: "begin", txId: entry.tx.id, commitTsUs: 1_700_000_000_000_000 + place.entry } as const;
     if (entry.kind === "watermark") {
@@ -316,6 +330,10 @@ function rowChange(change: ModelChange, entry: number, index: number, schemas: M
     case "delete":
       return { kind, schema, before: keyRow(change.key), beforeIsFull: false, origin };
   }
+}
+
+function boundText(key: Row | null): string {
+  return key === null ? "" : String(Number(key[0]));
 }
 
 function format({ entry, index }: Place): Position {
