@@ -1,4 +1,4 @@
-import { testPostgres, waitFor } from "@datatrace/testkit";
+import { TcpProxy, testPostgres, waitFor } from "@datatrace/testkit";
 import type { TestPostgres } from "@datatrace/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { PipelineBed } from "./pipeline-bed.ts";
@@ -67,3 +67,52 @@ test("SIGTERM ends a run with 0, SIGINT with 130, within 10 s", async () => {
     expect(run.log).toContainEqual(expect.objectContaining({ event: "stopping", signal }));
   }
 });
+
+test("SIGTERM ends a run within 10 s also while neither source nor target answers; nothing is lost", async () => {
+  await using bed = await bedWithTable("silent");
+  await using source = await TcpProxy.start(Number(new URL(bed.sourceUrl).port));
+  await using target = await TcpProxy.start(Number(new URL(bed.targetUrl).port));
+  const direct = [bed.sourceUrl, bed.targetUrl] as const;
+  bed.set("SOURCE_URL", source.through(direct[0]));
+  bed.set("TARGET_URL", target.through(direct[1]));
+  const run = bed.start("run");
+  await bed.equal("SELECT * FROM orders ORDER BY id");
+  target.blackhole();
+  await bed.source.query("UPDATE orders SET note = 'on its way' WHERE id <= 50");
+  await waitFor(async () => (await metric(await run.adminUrl(), "datatrace_lag_rows")) > 0, {
+    deadlineMs: 10_000,
+    what: "changes to wait for the target",
+  });
+  source.blackhole();
+  run.signal("SIGTERM");
+  await run.exits(0, 10_000);
+  bed.set("SOURCE_URL", direct[0]);
+  bed.set("TARGET_URL", direct[1]);
+  const again = bed.start("run", "--until-caught-up");
+  await again.exits(0);
+  await bed.equal("SELECT * FROM orders ORDER BY id", 100);
+});
+
+test("a second signal ends a run that is stopping", async () => {
+  await using bed = await bedWithTable("second_signal");
+  await using target = await TcpProxy.start(Number(new URL(bed.targetUrl).port));
+  bed.set("TARGET_URL", target.through(bed.targetUrl));
+  const run = bed.start("run");
+  await bed.equal("SELECT * FROM orders ORDER BY id");
+  target.blackhole();
+  await bed.source.query("UPDATE orders SET note = 'on its way' WHERE id <= 50");
+  await waitFor(async () => (await metric(await run.adminUrl(), "datatrace_lag_rows")) > 0, {
+    deadlineMs: 10_000,
+    what: "changes to wait for the target",
+  });
+  run.signal("SIGTERM");
+  await run.line("log", { event: "stopping" });
+  run.signal("SIGINT");
+  await run.exits(130, 2_000);
+});
+
+async function metric(url: string, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const line = text.split("\n").find((one) => one.startsWith(`${name}{direction="delivery"`));
+  return Number(line?.split(" ").at(-1));
+}

@@ -54,8 +54,10 @@ function bar30({ rows, estimatedRows }: CaptureView["snapshot"]): string {
 }
 
 function snapshotText({ rows, estimatedRows, rowsPerSecond }: CaptureView["snapshot"]): string {
-  const eta = etaText(etaSeconds(Math.max(1, estimatedRows - rows), rowsPerSecond));
-  return `${countText(rows)} of about ${countText(Math.max(rows, estimatedRows))} rows, ${countText(rowsPerSecond)} rows/s, left: ${eta}`;
+  // Before the first rate nothing is known about the time; a person would read "never" as an error.
+  const eta =
+    rowsPerSecond > 0 ? `, left: ${etaText(etaSeconds(Math.max(1, estimatedRows - rows), rowsPerSecond))}` : "";
+  return `${countText(rows)} of about ${countText(Math.max(rows, estimatedRows))} rows, ${countText(rowsPerSecond)} rows/s${eta}`;
 }
 
 function deliveryLines(view: DeliveryView): readonly string[] {
