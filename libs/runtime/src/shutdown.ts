@@ -40,6 +40,7 @@ export class Shutdown {
         // SIGUSR2 changes the log level; the end of the event loop and crashes of the runtime keep what Node does.
         skip: ["SIGUSR2", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGSEGV", "beforeExit"],
         onTimeout: () => {
+          // I7: the next start goes on from what is stored, however this one ends.
           hooks.timedOut();
           process.exit(1);
         },

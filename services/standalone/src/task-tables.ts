@@ -44,11 +44,6 @@ export function tablesOf(task: Task, tables: readonly TableName[]): readonly Tas
   });
 }
 
-/** Exact names of a file, globs left out: what can be looked for without a list of the source's tables. */
-export function exactTables(task: Task): readonly TableName[] {
-  return task.objects.flatMap(({ pattern }) => (pattern.exact === null ? [] : [pattern.exact]));
-}
-
 /** A finding, and the line of the file that it belongs to. */
 export interface LocatedFinding extends Finding {
   readonly line: number;
