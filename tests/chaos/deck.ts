@@ -38,21 +38,21 @@ class Deck<Card> {
 
 type FailpointCard = (random: Random) => Fault;
 
+/** The fault of this name, with a hit drawn for it. @throws Error when there is none. */
+export function faultNamed(name: string, random: Random): Fault {
+  const plain = plainFaults.find((known) => known === name);
+  if (plain !== undefined) return { kind: "plain", name: plain };
+  const frozen = frozenFaults.find((known) => known === name);
+  const failpoint = failpoints.find((known) => known.name === (frozen === undefined ? name : frozenAt[frozen]));
+  if (failpoint === undefined) throw new Error(`there is no fault "${name}"`);
+  const hit = random.int(1, failpoint.maxHit);
+  if (frozen !== undefined) return { kind: "frozen-at", name: frozen, failpoint, hit };
+  return { kind: "kill-at", name, failpoint, hit };
+}
+
 function failpointCards(topology: Topology): readonly FailpointCard[] {
-  const kills = failpoints.map((failpoint): FailpointCard => (random) => ({
-    kind: "kill-at",
-    name: failpoint.name,
-    failpoint,
-    hit: random.int(1, failpoint.maxHit),
-  }));
-  const frozen = frozenFaults
-    .filter((name) => fits(name, topology))
-    .map((name): FailpointCard => {
-      const failpoint = failpoints.find((known) => known.name === frozenAt[name]);
-      invariant(failpoint !== undefined, `the failpoint of "${name}" is known`);
-      return (random) => ({ kind: "frozen-at", name, failpoint, hit: random.int(1, failpoint.maxHit) });
-    });
-  return [...kills, ...frozen];
+  const names = [...failpoints.map(({ name }) => name), ...frozenFaults.filter((name) => fits(name, topology))];
+  return names.map((name) => (random) => faultNamed(name, random));
 }
 
 /** Plans of all rounds of a seed: the same seed gives the same plans, whichever round is run alone. */
@@ -78,8 +78,18 @@ export function dealRounds(seed: number, rounds: number, size: RoundSize): reado
     const roundRandom = random.fork(1_000 + index);
     const at = Array.from({ length: size.atFailpoints }, () => deck.failpoint.draw()(roundRandom));
     const plain = Array.from({ length: size.plain }, (): Fault => ({ kind: "plain", name: deck.plain.draw() }));
-    const first = at.filter((fault) => fault.kind !== "plain" && fault.failpoint.phase === "start");
-    const others = at.filter((fault) => !first.includes(fault));
+    const first = at.filter(isAtStart).toSorted((a, b) => placeOf(a) - placeOf(b));
+    const others = at.filter((fault) => !isAtStart(fault));
     return { topology, faults: [...first, ...roundRandom.shuffled([...others, ...plain])], random: roundRandom };
   });
+}
+
+/** To be armed before the pipeline starts: its place is passed only once. */
+export function isAtStart(fault: Fault): boolean {
+  return fault.kind !== "plain" && fault.failpoint.phase === "start";
+}
+
+/** The list of failpoints is in the order in which a capture comes by. */
+function placeOf(fault: Fault): number {
+  return fault.kind === "plain" ? -1 : failpoints.indexOf(fault.failpoint);
 }

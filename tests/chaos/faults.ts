@@ -17,8 +17,11 @@ export interface Failpoint {
 
 /** Every failpoint of the product; a test holds this list against the sources. */
 export const failpoints: readonly Failpoint[] = [
+  { name: "capture.after_publication_created", part: "capture", phase: "start", maxHit: 1 },
+  { name: "capture.after_table_added", part: "capture", phase: "start", maxHit: 1 },
   { name: "capture.after_add_table", part: "capture", phase: "start", maxHit: 1 },
   { name: "capture.after_intent", part: "capture", phase: "start", maxHit: 1 },
+  { name: "capture.after_slot_created", part: "capture", phase: "start", maxHit: 1 },
   { name: "capture.after_slot", part: "capture", phase: "start", maxHit: 1 },
   { name: "capture.after_low_watermark", part: "capture", phase: "start", maxHit: 6 },
   { name: "capture.after_chunk_read", part: "capture", phase: "start", maxHit: 6 },

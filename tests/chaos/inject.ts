@@ -47,8 +47,8 @@ const plain: Readonly<Record<PlainFault, (scene: Scene) => Promise<boolean>>> = 
   "kill standalone": async ({ stage }) => await always(stage.kill("standalone")),
   "kill source": async ({ arena, random }) => await always(killServer(arena.source, random.int(0, 700))),
   "kill target": async ({ arena, random }) => await always(killServer(arena.target, random.int(0, 700))),
-  "cut source": async ({ arena }) => arena.source.proxy.cut() > 0,
-  "cut target": async ({ arena }) => arena.target.proxy.cut() > 0,
+  "cut source": async ({ arena }) => await always(cut(arena.source)),
+  "cut target": async ({ arena }) => await always(cut(arena.target)),
   "cut source after some bytes": async ({ arena, random }) =>
     await planned(arena.source.proxy.cutAfter("to-client", random.int(1, 200_000))),
   "cut target before commit": async ({ arena, random }) =>
@@ -94,15 +94,21 @@ async function killServer(side: Side, downMs: number): Promise<void> {
   await side.server.start();
 }
 
+/** Waits until there is something to cut: the part may just be starting. */
+async function cut({ proxy }: Side): Promise<void> {
+  await waitFor(() => proxy.connections > 0, { deadlineMs: 30_000, what: "a connection to cut" });
+  proxy.cut();
+}
+
 async function stall(side: Side, forMs: number): Promise<void> {
   side.proxy.blackhole();
   await delay(forMs);
   side.proxy.restore();
 }
 
-async function planned(cut: { readonly fired: Promise<void>; cancel(): void }): Promise<boolean> {
-  const done = await Promise.race([cut.fired.then(() => true), delay(planDeadlineMs, false, { ref: false })]);
-  cut.cancel();
+async function planned(plan: { readonly fired: Promise<void>; cancel(): void }): Promise<boolean> {
+  const done = await Promise.race([plan.fired.then(() => true), delay(planDeadlineMs, false, { ref: false })]);
+  plan.cancel();
   return done;
 }
 

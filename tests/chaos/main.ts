@@ -2,7 +2,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { temporaryDirectory } from "@datatrace/testkit";
 import { Arena } from "./arena.ts";
-import { dealRounds } from "./deck.ts";
+import { dealRounds, faultNamed } from "./deck.ts";
 import type { RoundSize } from "./deck.ts";
 import { parseChaosOptions } from "./options.ts";
 import { belowMark, countHits } from "./report.ts";
@@ -30,7 +30,12 @@ function watch(line: string): void {
 }
 
 const options = parseChaosOptions(process.argv.slice(2));
-const plans = dealRounds(options.seed, options.rounds, options.short ? shortSize : fullSize);
+const dealt = dealRounds(options.seed, options.rounds, options.short ? shortSize : fullSize);
+const { faults: chosen } = options;
+const plans =
+  chosen === null
+    ? dealt
+    : dealt.map((plan) => ({ ...plan, faults: chosen.map((name) => faultNamed(name, plan.random)) }));
 const reports: RoundReport[] = [];
 {
   await using folder = await temporaryDirectory("chaos");

@@ -7,11 +7,13 @@ export interface ChaosOptions {
   readonly only: number | null;
   /** The form for CI: few rounds with many faults each. */
   readonly short: boolean;
+  /** Names of faults that replace those dealt, in every round: to look at one of them. */
+  readonly faults: readonly string[] | null;
   /** Leave each round's folder, with its log and its processes' output, in the temporary directory. */
   readonly keep: boolean;
 }
 
-const usage = "npm run chaos -- [--seed S] [--rounds N] [--only K] [--short] [--keep]";
+const usage = "npm run chaos -- [--seed S] [--rounds N] [--only K] [--short] [--faults a,b] [--keep]";
 
 /** @throws Error with the usage. */
 export function parseChaosOptions(args: readonly string[]): ChaosOptions {
@@ -22,6 +24,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
       rounds: { type: "string" },
       only: { type: "string" },
       short: { type: "boolean", default: false },
+      faults: { type: "string" },
       keep: { type: "boolean", default: false },
     },
   });
@@ -30,6 +33,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
     rounds: wholeNumber(values.rounds ?? (values.short ? "4" : "200")),
     only: values.only === undefined ? null : wholeNumber(values.only),
     short: values.short,
+    faults: values.faults?.split(",") ?? null,
     keep: values.keep,
   };
 }

@@ -12,6 +12,7 @@ import { connected } from "./arena.ts";
 import type { Arena } from "./arena.ts";
 import { converge } from "./convergence.ts";
 import type { Convergence } from "./convergence.ts";
+import { isAtStart } from "./deck.ts";
 import type { RoundPlan } from "./deck.ts";
 import { failpoints } from "./faults.ts";
 import type { Fault } from "./faults.ts";
@@ -102,7 +103,7 @@ export async function runRound(
     // In every second round transactions are open, and rows are written, before the stream exists.
     const early = plan.random.chance(0.5);
     if (early) workload.start();
-    const atStart = plan.faults.filter((fault) => fault.kind !== "plain" && fault.failpoint.phase === "start");
+    const atStart = plan.faults.filter(isAtStart);
     const armed = stage.start(atStart.flatMap((fault) => (fault.kind === "plain" ? [] : [orderOf(fault)])));
     await streamBegins(log, names);
     workload.streamExists();

@@ -91,7 +91,12 @@ export class PostgresSink implements Sink {
   }
 
   async prepare(delivery: string, table: TargetTable, signal: AbortSignal): Promise<void> {
-    const shape = await this.#use(signal, async (session) => prepareTable(session, this.#helpers, delivery, table));
+    const shape = await this.#use(signal, async (session) =>
+      // A frozen owner may hold the lock of all DDL, or rows of the table that a column is to be added to.
+      takingOver(this.#pool, session, this.#takeOverMs, signal, async () =>
+        prepareTable(session, this.#helpers, delivery, table),
+      ),
+    );
     failpoint("sink.after_prepare");
     this.#targets.remember(table.target, shape);
   }
