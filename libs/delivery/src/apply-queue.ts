@@ -135,6 +135,8 @@ export class ApplyQueue {
   #settle(group: readonly Entry[], outcome: ApplyOutcome, seconds: number): void {
     switch (outcome.kind) {
       case "applied":
+        // In this order, as in the target: a key may be settled and asked for again.
+        this.#rereads.done(group.flatMap(({ work }) => work.rereadsDone));
         this.#rereads.asked(outcome.rereads);
         for (const entry of group) entry.outcome.resolve({ kind: "applied", seconds });
         return;

@@ -159,7 +159,6 @@ export class BatchApplier {
     if (outcome.kind === "stale") return "stale";
     if (outcome.kind === "rejected") return outcome;
     this.#moveTo(batch.next);
-    this.#context.rereads.done(work.rereadsDone);
     this.#report(batch, changes, entries.length, outcome.seconds);
     return "applied";
   }
@@ -204,13 +203,13 @@ export class BatchApplier {
     };
   }
 
-  /** Open requests that this batch answers with a full row or makes pointless with a delete. */
+  /** Open requests that this batch settles. */
   #answered(batch: ChangeBatch): readonly RereadRequest[] {
     const { rereads } = this.#context;
     if (!rereads.hasOpen(batch.topic)) return [];
     const done: RereadRequest[] = [];
-    for (const { keyId, complete } of batch.changes().collapse.keys()) {
-      const request = complete ? rereads.find(batch.topic, keyId) : null;
+    for (const keyId of batch.changes().collapse.settledKeys()) {
+      const request = rereads.find(batch.topic, keyId);
       if (request !== null) done.push(request);
     }
     return done;

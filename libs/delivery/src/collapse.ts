@@ -25,10 +25,6 @@ function filled(row: Row, earlier: Row): Row {
   return row.map((value, index): Value => (value === UNCHANGED ? (earlier[index] ?? null) : value));
 }
 
-function isPartial(row: Row): boolean {
-  return row.includes(UNCHANGED);
-}
-
 /**
  * Folds changes in log order into the last one per key, so that applying the result once ends in the same rows as
  * applying each change in turn (I4): a full row replaces all before it, a partial one is filled from the row before it,
@@ -61,17 +57,16 @@ export class Collapse {
       return;
     }
     const earlier = outcome.row;
+    // Only a full row makes it whole: two partial ones that complete each other still need a row to be there.
+    outcome.partial = earlier === null || outcome.partial;
     outcome.row = earlier === null ? event.row : filled(event.row, earlier);
-    outcome.partial = isPartial(outcome.row);
-    // Of two partial changes each would have asked for itself; a complete row needs nobody to be asked.
+    // Of two partial changes each would have asked for itself.
     outcome.ask = outcome.partial && (outcome.ask || event.ask);
   }
 
-  /** Keys, in the order of their first change. */
-  *keys(): Iterable<{ readonly keyId: string; readonly key: Uint8Array; readonly complete: boolean }> {
-    for (const [keyId, outcome] of this.#keys) {
-      yield { keyId, key: outcome.key, complete: !outcome.partial };
-    }
+  /** Identities of the keys for which a request made earlier is answered by a full row, or pointless after a delete. */
+  *settledKeys(): Iterable<string> {
+    for (const [keyId, { deleted, partial }] of this.#keys) if (!partial || deleted !== null) yield keyId;
   }
 
   changes(): CollapsedChanges {

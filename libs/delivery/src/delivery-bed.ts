@@ -285,15 +285,16 @@ export class RunningCase implements AsyncDisposable {
   constructor(delivery: Delivery, sink: AsyncDisposable | null) {
     this.delivery = delivery;
     this.#sink = sink;
-    this.#running = delivery.run().then(
-      () => {
-        this.ended = true;
-      },
-      (error: unknown) => {
-        this.failure = error;
-        this.ended = true;
-      },
-    );
+    this.#running = this.#run();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.delivery.run();
+    } catch (error) {
+      this.failure = error;
+    }
+    this.ended = true;
   }
 
   async applied(addresses: readonly Address[], deadlineMs = 20_000): Promise<void> {
@@ -310,5 +311,3 @@ export class RunningCase implements AsyncDisposable {
     await this.#sink?.[Symbol.asyncDispose]();
   }
 }
-
-export { UNCHANGED };
