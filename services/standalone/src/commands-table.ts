@@ -51,7 +51,7 @@ export const commands = {
   decommission: {
     file: true,
     options: ["yes", "json", "help"],
-    help: "remove slots, publications, helper tables and topics, after showing them; target tables stay",
+    help: "show and remove slots, publications, helper tables and topics; target tables stay",
   },
   schema: { file: false, options: ["help"], help: "print the JSON schema of the pipeline file" },
   help: { file: false, options: ["help"], help: "this text" },
