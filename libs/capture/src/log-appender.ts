@@ -25,7 +25,7 @@ export interface BatchBounds {
 
 export interface LogAppenderOptions {
   readonly writer: LogWriter;
-  readonly source: CaptureSource;
+  readonly source: Pick<CaptureSource, "acknowledge">;
   readonly tables: TableSet;
   readonly unseen: UnseenTransactions;
   readonly positionTopic: string;

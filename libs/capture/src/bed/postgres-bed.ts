@@ -20,6 +20,18 @@ export type BedCaptureOptions = Partial<
   Pick<CaptureOptions, "mode" | "chunkRows" | "parallelChunks" | "batch" | "tables" | "timing" | "observer">
 >;
 
+/** Ends what a test has left at the server: held commits, which keep the next slot from being made, and the slot. */
+async function leaveNothing(url: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  const mine = "datname = current_database()";
+  await client.query(`SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND ${mine}`);
+  const slots = "FROM pg_replication_slots WHERE database = current_database()";
+  await client.query(`SELECT pg_terminate_backend(active_pid, 10000) ${slots} AND active`);
+  await client.query(`SELECT pg_drop_replication_slot(slot_name) ${slots}`);
+  await client.end();
+}
+
 /** As the source prints it, for the few types that these tests use. */
 function printed(value: Value): string {
   if (typeof value === "symbol") return "(left out)";
@@ -46,15 +58,7 @@ export class PostgresBed implements AsyncDisposable {
     client.on("error", () => undefined);
     await client.connect();
     stack.defer(async () => await client.end());
-    stack.defer(async () => {
-      // A commit that was left waiting would keep the server's next slot from being made.
-      await client.query(
-        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()",
-      );
-      const slots = "FROM pg_replication_slots WHERE database = current_database()";
-      await client.query(`SELECT pg_terminate_backend(active_pid, 10000) ${slots} AND active`);
-      await client.query(`SELECT pg_drop_replication_slot(slot_name) ${slots}`);
-    });
+    stack.defer(async () => await leaveNothing(url));
     return new PostgresBed(url, log, client, stack);
   }
 
