@@ -54,6 +54,8 @@ const byState: Readonly<Record<string, FailureKind>> = {
   "55P03": "transient",
   "55006": "busy",
   "53300": "transient",
+  // A limit of the configuration, such as max_replication_slots: time does not help.
+  "53400": "other",
   "42P07": "exists",
   "42710": "exists",
   "42701": "exists",

@@ -26,7 +26,8 @@ interface ServerFacts {
 }
 
 const oldestVersion = 140_000;
-const longTransactionS = 60;
+/** The warning is only for those that are not about to end. */
+const longTransactionS = 10;
 
 const factsQuery = `SELECT current_setting('server_version_num')::int AS version, current_setting('wal_level') AS wal_level,
   pg_encoding_to_char(d.encoding) AS encoding, pg_is_in_recovery() AS in_recovery,
