@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { DataTraceError } from "@datatrace/core";
 import type { ChaosMonkey } from "./chaos-monkey.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import type { Progress, ProgressReader } from "./log-progress.ts";
@@ -35,21 +36,23 @@ export class Dashboard {
     this.#inputs = inputs;
   }
 
-  async showUntil(signal: AbortSignal): Promise<void> {
+  /** `draining`: the load has stopped, and what is on its way is being delivered. */
+  async showUntil(signal: AbortSignal, draining: boolean): Promise<void> {
     const { screen, progress, heartbeat } = this.#inputs;
     while (!signal.aborted) {
-      const now = await progress.read(AbortSignal.timeout(10_000));
+      const now = await progress.read(AbortSignal.timeout(10_000)).catch(nothingNew);
+      if (now === null) continue;
       if (!this.#live && snapshotComplete(now)) {
         this.#live = true;
         heartbeat.restart();
         screen.say(`snapshot complete after ${((performance.now() - this.#begunMs) / 1_000).toFixed(1)} s`);
       }
-      screen.show(this.#view(now));
+      screen.show(this.#view(now, draining));
       await delay(refreshMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  #view({ tables, lagRows }: Progress): DemoView {
+  #view({ tables, lagRows }: Progress, draining: boolean): DemoView {
     const { workload, heartbeat, monkey, parts } = this.#inputs;
     const nowMs = performance.now();
     const rows = tables.reduce((sum, table) => sum + table.rowsRead, 0);
@@ -59,7 +62,7 @@ export class Dashboard {
     );
     const stopped = tables.find((table) => table.error !== null)?.error ?? null;
     return {
-      step: this.#live ? "live" : "snapshot",
+      step: !this.#live ? "snapshot" : draining ? "draining" : "live",
       elapsedMs: nowMs - this.#begunMs,
       snapshot: { rows, estimatedRows, rowsPerSecond: this.#snapshotRate.perSecond(rows, nowMs) },
       live: {
@@ -79,4 +82,10 @@ export class Dashboard {
 function snapshotComplete({ tables }: Progress): boolean {
   const done = tables.filter((table) => table.phase === "streaming" || table.phase === "done");
   return done.length === shopTables.length;
+}
+
+/** A part that is writing, or was frozen while it did, may keep us from looking for a moment. */
+function nothingNew(error: unknown): null {
+  if (error instanceof DataTraceError && error.retry === "timed") return null;
+  throw error;
 }

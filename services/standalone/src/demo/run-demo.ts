@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { temporaryDirectory } from "@datatrace/testkit";
 import { ChaosMonkey } from "./chaos-monkey.ts";
 import { Dashboard } from "./dashboard.ts";
@@ -64,7 +63,7 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
       signal,
       ...(options.onceSeconds === null ? [] : [AbortSignal.timeout(options.onceSeconds * 1_000)]),
     ]);
-    await dashboard.showUntil(ended);
+    await dashboard.showUntil(ended, false);
     await workload.stop();
     await heartbeat.stop();
     await monkey?.stop();
@@ -72,6 +71,7 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
     if (options.onceSeconds !== null && !signal.aborted) {
       code = await drainAndCompare(
         screen,
+        dashboard,
         cli("run", file, "--until-caught-up", "--json", "--port", "0"),
         source,
         target,
@@ -105,6 +105,7 @@ function victims(parts: readonly Part[], source: ShopDatabase, target: ShopDatab
 
 async function drainAndCompare(
   screen: Screen,
+  dashboard: Dashboard,
   drain: PartOptions,
   source: ShopDatabase,
   target: ShopDatabase,
@@ -112,7 +113,11 @@ async function drainAndCompare(
 ): Promise<number> {
   screen.say("load stopped, draining");
   const begunMs = performance.now();
+  const over = new AbortController();
+  const showing = dashboard.showUntil(over.signal, true);
   const drained = await runCli(drain, AbortSignal.any([signal, AbortSignal.timeout(drainDeadlineMs)]));
+  over.abort();
+  await showing;
   if (signal.aborted) return 130;
   if (drained.code !== 0) {
     const { problem } = drained;
@@ -131,5 +136,4 @@ async function takeAway(screen: Screen, decommission: PartOptions, sides: readon
   const removed = await runCli(decommission, AbortSignal.timeout(30_000));
   if (removed.code !== 0) screen.say(`decommission failed: ${removed.problem?.message ?? "no reason given"}`);
   for (const side of sides) if (side.given) await dropShop(side);
-  await delay(0);
 }

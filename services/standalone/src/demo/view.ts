@@ -1,6 +1,6 @@
 /** What the demo shows at one moment. */
 export interface DemoView {
-  readonly step: "snapshot" | "live" | "draining" | "comparing";
+  readonly step: "snapshot" | "live" | "draining";
   readonly elapsedMs: number;
   readonly snapshot: {
     /** Rows applied to the target or read at the source, whichever is known; estimates come from the source's statistics. */
@@ -81,8 +81,6 @@ export function renderView(view: DemoView, width: number): readonly string[] {
   if (view.problem !== null) {
     lines.push(`problem   ${view.problem.code}: ${view.problem.message}`, `fix       ${view.problem.fix}`);
   }
-  if (view.step === "draining") lines.push("          load stopped, draining");
-  if (view.step === "comparing") lines.push("          comparing both sides row by row");
   return lines.map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
 }
 
