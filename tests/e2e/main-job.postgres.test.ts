@@ -152,8 +152,9 @@ describe("run", () => {
     for (const query of sides) await bed.equal(query);
     const second = bed.start("run");
     await second.adminUrl();
-    await change(bed, 1);
+    // Nothing is committed meanwhile: it is not an append that tells the first one.
     await first.exits(1, 30_000);
+    await change(bed, 1);
     expect(first.records).toContainEqual(
       expect.objectContaining({ event: "error", code: "log.fenced", at: "capture shop" }),
     );
