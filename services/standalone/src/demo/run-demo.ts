@@ -32,15 +32,18 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   databases.use(source);
   databases.use(target);
   screen.say(`${source.version} -> embedded log -> ${target.version}${options.kill ? ", parts killed at random" : ""}`);
+  const file = await writePipeline(folder.path);
+  const env = pipelineEnvironment(source.url, target.url);
+  const cli = (...args: string[]): PartOptions => ({ args, env });
+  // A demo that was killed has left its slot and its schema on somebody's server.
+  if (source.given || target.given)
+    await takeAway(screen, cli("decommission", file, "--yes", "--json"), [source, target]);
   const size = shopSize(options.rows);
   await createShop(source, target, size);
   screen.say(
     `a web shop with about ${options.rows.toLocaleString("en-US")} rows, ${transactionsPerSecond} transactions/s`,
   );
 
-  const file = await writePipeline(folder.path);
-  const env = pipelineEnvironment(source.url, target.url);
-  const cli = (...args: string[]): PartOptions => ({ args, env });
   // Killed parts must be processes of their own; otherwise one process does everything.
   const parts = options.kill
     ? [

@@ -43,9 +43,8 @@ export async function openShopDatabase(role: "source" | "target", url: string | 
   };
 }
 
-/** Makes the shop at the source. What a demo that was killed has left behind is removed first, and nothing else is. */
+/** Makes the shop at the source, and the empty schema at the target, in databases that have neither. */
 export async function createShop(source: ShopDatabase, target: ShopDatabase, size: ShopSize): Promise<void> {
-  for (const side of [source, target]) await connected(side.url, removeShop);
   await connected(source.url, async (client) => {
     await client.query("BEGIN");
     await client.query(shopDdl(size));
@@ -58,7 +57,7 @@ export async function createShop(source: ShopDatabase, target: ShopDatabase, siz
   });
 }
 
-/** Drops the demo's schema, if it is the demo's. */
+/** Drops the demo's schema, if it is there. @throws DataTraceError `config.usage` when somebody else has made it. */
 export async function dropShop(side: ShopDatabase): Promise<void> {
   await connected(side.url, removeShop);
 }
