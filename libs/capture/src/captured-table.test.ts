@@ -1,24 +1,18 @@
 import { expect, test } from "vitest";
-import { CapturedTable, maxOwnRereads } from "./captured-table.ts";
-import type { TableScan } from "./table-scan.ts";
-import { TableScan as Scan, wholeTable } from "./table-scan.ts";
+import { type CapturedTable, maxOwnRereads } from "./captured-table.ts";
+import { bareTable } from "./model/bare-table.ts";
+import { TableScan, wholeTable } from "./table-scan.ts";
 
 function table(...scans: readonly TableScan[]): CapturedTable {
-  const made = new CapturedTable({
-    name: { schema: "public", table: "t" },
-    topic: "p.public.t",
-    partitions: 1,
-    epoch: 1,
-    versions: [],
-  });
-  made.phase = scans.length === 0 ? "streaming" : "snapshotting";
+  const made = bareTable();
+  if (scans.length > 0) made.phase = "snapshotting";
   made.scans = scans;
   return made;
 }
 
 /** As after a restart in the middle. */
 function begun(): TableScan {
-  return new Scan({ column: null, progress: { upTo: [5], ahead: [] } });
+  return new TableScan({ column: null, progress: { upTo: [5], ahead: [] } });
 }
 
 test("I3: very many keys to read again become one reading of the whole table", () => {
@@ -43,7 +37,7 @@ test("I3: a reading of the whole table that has begun does not cover what change
 });
 
 test("a reading that has not begun covers new columns and keys", () => {
-  const fresh = table(new Scan(wholeTable));
+  const fresh = table(new TableScan(wholeTable));
   fresh.readColumn("extra");
   fresh.readWhole();
   fresh.reread("1", [1]);

@@ -1,31 +1,7 @@
-import { createEventEncoder } from "@datatrace/avro";
-import { type Row, type TableSchema, UNCHANGED } from "@datatrace/core";
+import { type Row, UNCHANGED } from "@datatrace/core";
 import { expect, test } from "vitest";
 import { ChunkWindow, maxWindowKeys } from "./chunk-window.ts";
-import type { TableVersion } from "./table-version.ts";
-
-const schema: TableSchema = {
-  name: { schema: "public", table: "t" },
-  columns: ["id", "a", "b"].map((name) => ({
-    name,
-    type: { kind: "int32" },
-    native: { name: "int4" },
-    nullable: name !== "id",
-  })),
-  key: [0],
-};
-
-function version(): TableVersion {
-  const encoder = createEventEncoder({
-    descriptor: { connector: "postgresql", database: "d", fields: [] },
-    prefix: "p",
-    version: "1",
-    schema,
-    keySchemaId: 1,
-    valueSchemaId: 2,
-  });
-  return { schema, encoder };
-}
+import { bareVersion } from "./model/bare-table.ts";
 
 const chunkRow: Row = [1, 10, 20];
 
@@ -61,7 +37,7 @@ test("a partial update after a full event, or of a row whose columns are not kno
 });
 
 test("a window with changes of another version of the table does not fit the chunk", () => {
-  const [one, two] = [version(), version()];
+  const [one, two] = [bareVersion(), bareVersion()];
   const window = new ChunkWindow();
   expect(window.fits(one)).toBe(true);
   window.note(one);

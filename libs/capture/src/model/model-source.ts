@@ -1,13 +1,11 @@
 import {
   type CaptureSource,
-  type ChangeOrigin,
   type Chunk,
   DataTraceError,
   type Finding,
   type KeyRange,
   type Position,
   type Row,
-  type RowChange,
   type SnapshotView,
   type SourceBatch,
   type SourceDescriptor,
@@ -20,19 +18,13 @@ import {
   type TableSchema,
 } from "@datatrace/core";
 import type { Interleaving } from "./interleaving.ts";
-import type { ModelChange, ModelDatabase, ModelTable } from "./model-database.ts";
+import type { ModelDatabase, ModelTable } from "./model-database.ts";
+import { emit, format, parse, publishedAt } from "./model-stream.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 
 /** What is the source's own, and survives the capture: the stream, and how far it was acknowledged. */
 export interface ModelSlot {
   acknowledged: number | null;
-}
-
-interface Place {
-  /** Entries of the log that lie before it. */
-  readonly entry: number;
-  /** Changes of that entry that lie before it. */
-  readonly index: number;
 }
 
 export interface ModelSourceOptions {
@@ -99,7 +91,7 @@ export class ModelSource implements CaptureSource {
   async publish(names: readonly TableName[], signal: AbortSignal): Promise<readonly TableName[]> {
     const { database } = this.#options;
     await this.#step(signal);
-    const before = this.#published(database.wal.length);
+    const before = publishedAt(database, database.wal.length);
     const added = names.filter((name) => !before.has(tableId(name)));
     // Waits until every transaction that wrote an added table has ended for everybody.
     const ids = new Set(added.map(tableId));
@@ -148,7 +140,7 @@ export class ModelSource implements CaptureSource {
       const events: SourceEvent[] = [];
       const wanted = 1 + random.below(6);
       while (place.entry < database.wal.length && events.length < wanted) {
-        place = this.#emit(place, events, wanted - events.length, schemas);
+        place = emit(database, place, events, wanted - events.length, schemas);
       }
       if (events.length > 0 || random.chance(0.1)) yield { events, position: format(place), sizeBytes: 100 };
       else await new Promise((resolve) => setImmediate(resolve));
@@ -254,46 +246,6 @@ export class ModelSource implements CaptureSource {
     return { schema, rows, view, readTsUs, origin: { tsUs: readTsUs, sequence: null, fields: [null, null] } };
   }
 
-  /** Puts events of one log entry behind each other, up to `limit` changes. @returns the place after them. */
-  #emit(place: Place, events: SourceEvent[], limit: number, schemas: Map<string, TableSchema>): Place {
-    const { database } = this.#options;
-    const entry = database.wal[place.entry];
-    if (entry === undefined) return place;
-    const after = { entry: place.entry + 1, index: 0 };
-    if (entry.kind === "publication") return after;
-    if (entry.kind === "lost") {
-      events.push(entry.event);
-      return after;
-    }
-    const commit = { kind: "commit", txId: entry.tx.id } as const;
-    const begin = { kind: "begin", txId: entry.tx.id, commitTsUs: 1_700_000_000_000_000 + place.entry } as const;
-    if (entry.kind === "watermark") {
-      events.push(begin, { kind: "watermark", id: entry.id }, commit);
-      return after;
-    }
-    const published = this.#published(place.entry);
-    const changes = entry.changes.slice(place.index, place.index + limit);
-    const wanted = changes.flatMap((change, n) =>
-      published.has(change.table.id) ? [rowChange(change, place.entry, place.index + n, schemas)] : [],
-    );
-    const index = place.index + changes.length;
-    const ends = index === entry.changes.length;
-    if (wanted.length > 0 || (ends && entry.changes.some((change) => published.has(change.table.id)))) {
-      events.push(begin, ...wanted);
-      if (ends) events.push(commit);
-    }
-    return ends ? after : { entry: place.entry, index };
-  }
-
-  /** What the stream carries at this place of the log. */
-  #published(entry: number): ReadonlySet<string> {
-    for (let at = entry - 1; at >= 0; at -= 1) {
-      const publication = this.#options.database.wal[at];
-      if (publication?.kind === "publication") return publication.tables;
-    }
-    return new Set();
-  }
-
   #table(name: TableName): ModelTable {
     const table = this.#options.database.tables.find((each) => each.id === tableId(name));
     if (table === undefined) throw new DataTraceError("source.table_missing", { detail: { table: tableId(name) } });
@@ -307,40 +259,6 @@ export class ModelSource implements CaptureSource {
   }
 }
 
-function rowChange(change: ModelChange, entry: number, index: number, schemas: Map<string, TableSchema>): RowChange {
-  const { kind, table, columns } = change;
-  const origin: ChangeOrigin = { tsUs: 1_700_000_000_000_000 + entry, sequence: null, fields: [index, entry] };
-  // One object per version and connection, as a stream has it.
-  const name = `${table.id} ${columns}`;
-  const schema = schemas.get(name) ?? table.schema(columns);
-  schemas.set(name, schema);
-  const keyRow = (key: number): Row => [key, ...Array.from({ length: columns - 1 }, () => null)];
-  switch (kind) {
-    case "insert":
-      return { kind, schema, after: change.after, origin };
-    case "update":
-      return {
-        kind,
-        schema,
-        before: null,
-        oldKey: change.oldKey === null ? null : keyRow(change.oldKey),
-        after: change.after,
-        origin,
-      };
-    case "delete":
-      return { kind, schema, before: keyRow(change.key), beforeIsFull: false, origin };
-  }
-}
-
 function boundText(key: Row | null): string {
   return key === null ? "" : String(Number(key[0]));
-}
-
-function format({ entry, index }: Place): Position {
-  return `${entry}/${index}` as Position;
-}
-
-function parse(position: Position): Place {
-  const [entry = "0", index = "0"] = position.split("/");
-  return { entry: Number(entry), index: Number(index) };
 }
