@@ -228,4 +228,39 @@ export const guards: readonly Guard[] = [
     },
     short: true,
   },
+  {
+    name: "a process that was taken over writes a fence marker before it touches the stream",
+    invariant: "I2",
+    file: "libs/capture/src/start-up.ts",
+    find: "await writer.append([{ topic: stateTopic(capture), partition: 0, key: fenceKey, value: null }]);",
+    replace: "void fenceKey;",
+    test: {
+      file: "tests/e2e/main-job.postgres.test.ts",
+      title: "I2: a second run takes over; the first ends with log.fenced",
+    },
+  },
+  {
+    name: "the text of a foreign error stays out of the log",
+    invariant: "I8",
+    file: "libs/runtime/src/log-fields.ts",
+    find: "return { name: error.name, ...own,",
+    replace: "return { name: error.name, message: error.message, ...own,",
+    test: {
+      file: "libs/runtime/src/structured-logger.test.ts",
+      title: "I8: secrets, bytes and the messages of foreign errors are not written",
+    },
+    short: true,
+  },
+  {
+    name: "what stands in the wrong place of a pipeline file is not repeated",
+    invariant: "I8",
+    file: "libs/runtime/src/file-problem.ts",
+    find: 'return /^[\\w.*?+-]{1,80}$/.test(name) ? `\\`${name}\\`` : "(not shown: not a plain name)";',
+    replace: "return name;",
+    test: {
+      file: "libs/runtime/src/load-pipeline.test.ts",
+      title: "in the wrong place as a field's name, they are not repeated",
+    },
+    short: true,
+  },
 ];
