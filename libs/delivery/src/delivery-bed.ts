@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { Secret, UNCHANGED, dataTopic, publishedTableKey, stateTopic, tableId } from "@datatrace/core";
+import { Secret, dataTopic, publishedTableKey, stateTopic, tableId } from "@datatrace/core";
 import type {
   LogRecord,
   LogWriter,
@@ -149,7 +149,7 @@ export class DeliveryBed implements AsyncDisposable {
   readonly logDirectory: string;
   readonly log: SqliteEventLog;
   readonly logger = new RecordingLogger();
-  readonly client: Client;
+  #client: Client;
   readonly #folder: TemporaryDirectory;
   readonly #writer: LogWriter;
   readonly #stack = new AsyncDisposableStack();
@@ -167,7 +167,7 @@ export class DeliveryBed implements AsyncDisposable {
     this.logDirectory = logDirectory;
     this.log = log;
     this.#writer = writer;
-    this.client = client;
+    this.#client = client;
   }
 
   /** With a log of its own, or the one in `directory`. */
@@ -230,13 +230,19 @@ export class DeliveryBed implements AsyncDisposable {
 
   async query(sql: string, values: readonly unknown[] = []): Promise<readonly (readonly (string | null)[])[]> {
     const types = { getTypeParser: () => (value: string) => value };
-    const { rows } = await this.client.query<(string | null)[]>({
+    const { rows } = await this.#client.query<(string | null)[]>({
       text: sql,
       values: [...values],
       rowMode: "array",
       types,
     });
     return rows;
+  }
+
+  /** After the target's server has died. */
+  async reconnect(): Promise<void> {
+    await this.#client.end().catch(() => {});
+    this.#client = await connect(parseConnectionUrl(new Secret(this.url)), { applicationName: "test" });
   }
 
   /** Rows of the target in key order; none while the table is not there. */
@@ -268,7 +274,7 @@ export class DeliveryBed implements AsyncDisposable {
     await this.#stack.disposeAsync();
     await this.#writer[Symbol.asyncDispose]();
     await this.log[Symbol.asyncDispose]();
-    await this.client.end();
+    await this.#client.end();
     await this.#folder[Symbol.asyncDispose]();
   }
 }
