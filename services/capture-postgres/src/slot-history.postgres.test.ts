@@ -114,19 +114,27 @@ describe.each(await availablePostgres())("PostgreSQL %i: what a slot keeps", (ma
     await user.run(`INSERT INTO items SELECT id, repeat(md5(id::text), 32) FROM generate_series(1, ${count}) id`);
     await using reader = new CaptureReader(source, position, schemas);
     const first = await reader.next();
-    // The server wants to write, and cannot: the socket is not read. Only pulling lets it go on.
-    const state = async (): Promise<string | null> => {
-      const [sender] = await bed.query<{ state: string | null }>(
-        `SELECT a.wait_event AS state FROM pg_stat_activity a
-         JOIN pg_replication_slots r ON r.active_pid = a.pid WHERE r.database = '${bed.database}'`,
+    // The server wants to write, and cannot: the socket is not read. Only pulling lets it go on. Meanwhile it is told
+    // that we live, or it would end the connection after 3 s.
+    const sender = async (): Promise<{ readonly state: string | null; readonly age: number }> => {
+      const [found] = await bed.query<{ state: string | null; age: number }>(
+        `SELECT a.wait_event AS state, extract(epoch FROM clock_timestamp() - a.backend_start)::float8 AS age
+         FROM pg_stat_activity a JOIN pg_replication_slots r ON r.active_pid = a.pid WHERE r.database = '${bed.database}'`,
       );
-      return sender?.state ?? null;
+      return found ?? { state: "gone", age: 0 };
     };
-    await waitFor(async () => (await state()) === "WalSenderWriteData", {
+    await waitFor(async () => (await sender()).state === "WalSenderWriteData", {
       deadlineMs: captureDeadlineMs,
       what: "the server to wait for its socket",
     });
-    for (let look = 0; look < 10; look += 1) expect(await state()).toBe("WalSenderWriteData");
+    await waitFor(
+      async () => {
+        const { state, age } = await sender();
+        expect(state).toBe("WalSenderWriteData");
+        return age > 8;
+      },
+      { deadlineMs: captureDeadlineMs, what: "time to pass", intervalMs: 200 },
+    );
     let rows = first.events.filter((event) => event.kind === "insert").length;
     let bytes = first.sizeBytes;
     let largest = first.sizeBytes;
