@@ -145,7 +145,7 @@ describe("run", () => {
     expect(await printed(bed.target, back)).toBe("");
   });
 
-  test("I2: a second run takes over; the first ends with log.fenced", async () => {
+  test("I2: a second run takes over undisturbed; the first ends with log.fenced", async () => {
     await using bed = await PipelineBed.open({ name: "takeover" }, server);
     await bed.source.query(orders);
     const first = bed.start("run");
@@ -154,6 +154,7 @@ describe("run", () => {
     await second.adminUrl();
     // Nothing is committed meanwhile: it is not an append that tells the first one.
     await first.exits(1, 30_000);
+    expect(second.log.map(({ event }) => event)).not.toContain("capture is interrupted, tries again");
     await change(bed, 1);
     expect(first.records).toContainEqual(
       expect.objectContaining({ event: "error", code: "log.fenced", at: "capture shop" }),

@@ -236,7 +236,7 @@ export const guards: readonly Guard[] = [
     replace: "void fenceKey;",
     test: {
       file: "tests/e2e/main-job.postgres.test.ts",
-      title: "I2: a second run takes over; the first ends with log.fenced",
+      title: "I2: a second run takes over undisturbed; the first ends with log.fenced",
     },
   },
   {
