@@ -29,7 +29,9 @@ test(
     await using harness = await sqliteHarness();
     await using log = await openSqliteEventLog({ directory: harness.directory, lockedAfterMs: 300 });
     for (const name of ["a", "b"]) await log.ensureTopic({ name, partitions: 1, cleanup: "delete" });
+    await log.registerGroup("group", ["a"]);
     await using writer = await log.openWriter("parent");
+    await writer.append([record("a", "first")]);
     await using child = await frozenChild(harness, ["a", "b"]);
     const locked = (): Promise<unknown> =>
       writer.append([record("a", "parent")]).then(
@@ -40,11 +42,16 @@ test(
     expect(error).toMatchObject({ code: "log.locked", detail: { file: "log.sqlite", pid: child.pid } });
     const { end } = await log.bounds({ topic: "a", partition: 0 });
 
-    // Reading goes on; groups, whose file is another one, too.
-    await using reader = await log
-      .openReader("group", [])
-      .catch(() => ({ [Symbol.asyncDispose]: async () => undefined }));
-    expect(reader).toBeDefined();
+    // What needs no write to the log goes on: reading, and groups, whose file is another one.
+    await log.ensureTopic({ name: "a", partitions: 1, cleanup: "delete" });
+    await using reader = await log.openReader("group", ["a"]);
+    const signal = AbortSignal.timeout(10_000);
+    expect(await reader.poll(signal)).toMatchObject([{ kind: "assigned" }]);
+    reader.seek({ topic: "a", partition: 0 }, 0n);
+    expect(await reader.poll(signal)).toMatchObject([{ kind: "batch", next: end }]);
+    await reader.commit({ topic: "a", partition: 0 }, end);
+    expect(await log.groupProgress("group")).toMatchObject([{ next: end, end }]);
+
     const abort = new AbortController();
     const waiting = writer.append([record("b", "given up")], abort.signal);
     setTimeout(() => abort.abort(new Error("enough")), 20);
@@ -91,4 +98,17 @@ test("an append that waits for a busy process gets its turn", { timeout }, async
   for (let round = 0; round < 50; round += 1) await writer.append([record("own", String(round))]);
   expect((await log.bounds({ topic: "own", partition: 0 })).end).toBe(50n);
   expect(child.lastRound).toBeGreaterThan(before);
+});
+
+test("clients and processes that open a new directory at the same time make one log", { timeout }, async () => {
+  await using harness = await sqliteHarness();
+  await using stack = new AsyncDisposableStack();
+  const opening = Array.from({ length: 4 }, () => harness.open());
+  const starting = Array.from({ length: 3 }, () => EventLogProcess.start(harness));
+  for (const child of await Promise.all(starting)) stack.use(child);
+  const logs = await Promise.all(opening);
+  for (const log of logs) stack.use(log);
+  const topic = { name: "orders", partitions: 2, cleanup: "delete" } as const;
+  const made = await Promise.all(logs.map((log) => log.ensureTopic(topic)));
+  expect(made).toEqual(logs.map(() => ({ ...topic, epoch: 1 })));
 });

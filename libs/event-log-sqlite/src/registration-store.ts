@@ -23,6 +23,12 @@ export class RegistrationStore {
     for (const topic of topics) this.#add.run(group, topic);
   }
 
+  /** Whether the group has all these topics, and no others when it `exactly` has them. */
+  has(group: string, topics: readonly string[], exactly: boolean): boolean {
+    const registered = new Set(this.topics(group));
+    return topics.every((topic) => registered.has(topic)) && (!exactly || registered.size === new Set(topics).size);
+  }
+
   /** The group has exactly these topics from now on. */
   replace(group: string, topics: readonly string[]): void {
     const wanted = new Set(topics);

@@ -6,12 +6,18 @@ import type { Database, Statement } from "better-sqlite3";
 /** Schemas and subjects in the log's file. Every method is one step of a transaction that the caller holds. */
 export class SchemaStore {
   readonly #byHash: Statement;
+  readonly #registered: Statement;
   readonly #byId: Statement;
   readonly #addSchema: Statement;
   readonly #addVersion: Statement;
 
   constructor(database: Database) {
     this.#byHash = database.prepare("SELECT id FROM schemas WHERE canonical_sha256 = ?").pluck();
+    this.#registered = database
+      .prepare(
+        "SELECT s.id FROM subjects v JOIN schemas s ON s.id = v.schema WHERE v.subject = ? AND s.canonical_sha256 = ?",
+      )
+      .pluck();
     this.#byId = database.prepare("SELECT text FROM schemas WHERE id = ?").pluck();
     this.#addSchema = database
       .prepare("INSERT INTO schemas (canonical_sha256, text) VALUES (?, ?) RETURNING id")
@@ -22,8 +28,13 @@ export class SchemaStore {
       ON CONFLICT (subject, schema) DO NOTHING`);
   }
 
+  /** The schema's id, if the subject has it. */
+  find(subject: string, schema: string): number | null {
+    return (this.#registered.get(subject, hashOf(schema)) as number | undefined) ?? null;
+  }
+
   register(subject: string, schema: string): number {
-    const hash = createHash("sha256").update(canonicalJson(schema)).digest();
+    const hash = hashOf(schema);
     const id = (this.#byHash.get(hash) ?? this.#addSchema.get(hash, schema)) as number;
     this.#addVersion.run({ subject, id });
     return id;
@@ -46,6 +57,10 @@ export function canonicalJson(text: string): string {
     invariant(false, "a schema is JSON");
   }
   return JSON.stringify(sortedFields(parsed));
+}
+
+function hashOf(schema: string): Buffer {
+  return createHash("sha256").update(canonicalJson(schema)).digest();
 }
 
 function sortedFields(value: unknown): unknown {

@@ -70,11 +70,13 @@ export class Store {
     this.#maintenance = new Maintenance(log, retention, space);
     this.#watch = new Watch(() => this.#look());
 
+    // What is there already is found without the write lock, which another process may hold for long.
     this.handlers = {
       ensureTopic: async (spec, id) => {
-        const known = await log.read(() => topics.find(spec.name), id);
+        const known = await log.read(() => topics.check(spec), id);
+        if (known !== null) return known;
         const topic = await log.write(() => topics.ensure(spec), id);
-        if (known === null) await this.#members.rebalance();
+        await this.#members.rebalance();
         return topic;
       },
       topic: ({ name }, id) => log.read(() => topics.find(name), id),
@@ -108,6 +110,7 @@ export class Store {
           return reads.latestByKey(topics.partitionsOf([topic]).map((partition) => partition.id));
         }, id),
       registerGroup: async ({ group, topics: names }, id) => {
+        if (await log.read(() => registrations.has(group, names, true), id)) return null;
         await log.write(() => registrations.replace(group, names), id);
         return null;
       },
@@ -134,6 +137,7 @@ export class Store {
       // then either sees it there, or comes before the registration and cannot undo it.
       openReader: async ({ reader, group, topics: names }, id) => {
         await this.#members.join(reader, group, names, id);
+        if (await log.read(() => registrations.has(group, names, false), id)) return null;
         await log.write(() => registrations.add(group, names), id);
         return null;
       },
@@ -158,7 +162,10 @@ export class Store {
         this.#maintenance.retainSoon();
         return null;
       },
-      registerSchema: ({ subject, schema }, id) => log.write(() => schemas.register(subject, schema), id),
+      registerSchema: async ({ subject, schema }, id) => {
+        const known = await log.read(() => schemas.find(subject, schema), id);
+        return known ?? (await log.write(() => schemas.register(subject, schema), id));
+      },
       schemaById: (request, id) => log.read(() => schemas.byId(request.id), id),
       statistics: (_, id) => log.read(() => readStatistics(log.database, space, settings.maxSizeBytes), id),
       reclaim: async () => {

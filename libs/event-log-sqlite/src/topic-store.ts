@@ -69,23 +69,26 @@ export class TopicStore {
     return this.#names.all({ prefix }) as string[];
   }
 
+  /** The topic, if it is there as asked; null if it is not there. @throws DataTraceError `log.partitions_changed`. */
+  check(spec: TopicSpec): TopicIdentity | null {
+    const existing = this.find(spec.name);
+    if (existing === null) return null;
+    if (existing.partitions === spec.partitions && existing.cleanup === spec.cleanup) return existing;
+    throw new DataTraceError("log.partitions_changed", {
+      detail: {
+        topic: spec.name,
+        partitions: existing.partitions,
+        cleanup: existing.cleanup,
+        wanted: `${spec.partitions} ${spec.cleanup}`,
+      },
+    });
+  }
+
   /** @throws DataTraceError `log.partitions_changed`. */
   ensure(spec: TopicSpec): TopicIdentity {
     invariant(Number.isSafeInteger(spec.partitions) && spec.partitions > 0, "a topic has at least one partition");
-    const existing = this.find(spec.name);
-    if (existing !== null) {
-      if (existing.partitions !== spec.partitions || existing.cleanup !== spec.cleanup) {
-        throw new DataTraceError("log.partitions_changed", {
-          detail: {
-            topic: spec.name,
-            partitions: existing.partitions,
-            cleanup: existing.cleanup,
-            wanted: `${spec.partitions} ${spec.cleanup}`,
-          },
-        });
-      }
-      return existing;
-    }
+    const existing = this.check(spec);
+    if (existing !== null) return existing;
     const row = this.#put.get(spec.name, spec.partitions, spec.cleanup) as TopicRow;
     for (let partition = 0; partition < spec.partitions; partition += 1) this.#addPartition.run(row.id, partition);
     this.#raiseVersion.run();

@@ -55,6 +55,24 @@ export function describeRetention(create: CreateEventLog): void {
       expect(await first(log, unread.name)).toBe("1");
     });
 
+    it("keeps the rest of an append of which a group has applied a part", async () => {
+      const { log, harness } = shared;
+      const topic = await newTopic(log);
+      const place = { topic: topic.name, partition: 0 };
+      const group = unique("group");
+      await using writer = await log.openWriter(unique("writer"));
+      await writer.append([textRecord(topic.name, "1")]);
+      await using probe = await Probe.open(log, group, [topic.name]);
+      await probe.through(await writer.append(["2", "3", "4"].map((value) => textRecord(topic.name, value))));
+      const third = probe.seen[2]?.offset ?? 0n;
+      await probe.reader.commit(place, third);
+      await harness.reclaim(log);
+      expect((await log.bounds(place)).earliest).toBeLessThanOrEqual(third);
+      probe.seek(place, third);
+      await probe.until(() => probe.seen.length === 6, "the rest");
+      expect(probe.values()).toEqual(["1", "2", "3", "4", "3", "4"]);
+    });
+
     it("keeps everything for a group that has applied nothing yet", async () => {
       const { log, harness } = shared;
       const topic = await newTopic(log);
