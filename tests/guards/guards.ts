@@ -1,3 +1,4 @@
+import { captureGuards } from "./capture-guards.ts";
 import type { Guard } from "./guard.ts";
 
 const sourceContract = "services/capture-postgres/src/source-contract.postgres.test.ts";
@@ -263,4 +264,5 @@ export const guards: readonly Guard[] = [
     },
     short: true,
   },
+  ...captureGuards,
 ];
