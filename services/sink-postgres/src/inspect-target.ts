@@ -101,8 +101,8 @@ async function inspectTable(
     findings.push({
       severity: "error",
       code: "sink.grant_missing",
-      message: `Table ${table} lacks columns (${names}), and role ${role} may not add them.`,
-      fix: `Add the columns, or ALTER TABLE ${quoteTable(target)} OWNER TO ${quoteName(role)};`,
+      message: `Table ${table} lacks columns (${names}), and role ${role} may not add them: add them, or let it.`,
+      fix: `ALTER TABLE ${quoteTable(target)} OWNER TO ${quoteName(role)};`,
       table,
     });
   }

@@ -70,6 +70,11 @@ export class PostgresSink implements Sink {
           synchronous_commit: "on",
           // Every statement has its rows in array parameters: a plan made for one array's length is no better.
           plan_cache_mode: "force_generic_plan",
+          // A plan is kept, and made for the first batch, when the table is empty: reading all of it would look cheap.
+          enable_seqscan: "off",
+          enable_hashjoin: "off",
+          enable_mergejoin: "off",
+          jit: "off",
         },
       },
       options.parallelApplies + controlSessions,

@@ -176,8 +176,8 @@ function columnLiteral({ index, text, isBare }: ColumnPlan, rows: readonly Row[]
     const value = rows[place]?.[index];
     invariant(value !== undefined, "a row is as wide as its schema");
     if (place > 0) literal += ",";
-    const cell = text(value);
-    literal += isBare && cell !== null && !(value instanceof SourceText) ? cell : arrayElement(cell);
+    const cellText = text(value);
+    literal += isBare && cellText !== null && !(value instanceof SourceText) ? cellText : arrayElement(cellText);
   }
   return `${literal}}`;
 }
