@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { EventLog, StoredRecord, TopicPartition } from "@datatrace/core";
+import type { EventLog, StoredRecord } from "@datatrace/core";
 
 /** Everything that a topic holds now, partition by partition. */
 export async function readTopic(log: EventLog, topic: string): Promise<readonly (readonly StoredRecord[])[]> {
@@ -38,5 +38,3 @@ function copied({ offset, key, value, headers }: StoredRecord): StoredRecord {
     headers,
   };
 }
-
-export type Ends = readonly (TopicPartition & { readonly last: bigint })[];

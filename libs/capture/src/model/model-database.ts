@@ -79,7 +79,9 @@ export class ModelTable {
 }
 
 export const baseColumns = ["id", "chg", "small", "large"] as const;
-export const [idAt, chgAt, smallAt, largeAt] = [0, 1, 2, 3] as const;
+export const chgAt = 1;
+const idAt = 0;
+const largeAt = 3;
 
 function column(name: string, nullable: boolean): Column {
   return name === "large"
