@@ -56,6 +56,8 @@ export const plainFaults = [
   "stall target",
   "freeze capture past its successor",
   "freeze sink past its successor",
+  /** Somebody holds the log's write lock, capture waits and lives; then it is killed. What waited was never stored. */
+  "kill capture behind a locked log",
 ] as const;
 
 export type PlainFault = (typeof plainFaults)[number];
@@ -64,6 +66,8 @@ export type PlainFault = (typeof plainFaults)[number];
 export const frozenFaults = [
   /** Between the first UPDATE and COMMIT of the target transaction; its successor works, then it wakes. */
   "freeze sink in its transaction past its successor",
+  /** With a batch in its hands and nothing sent: what it sends when it wakes belongs to a claim that is over. */
+  "freeze sink before its transaction past its successor",
   /** Holding the log's write lock; a successor waits, then it wakes. */
   "freeze capture in its append",
   /** The target dies while a sink is about to commit, and comes back before the sink goes on. */
@@ -77,6 +81,7 @@ export type FrozenFault = (typeof frozenFaults)[number];
 /** The failpoint that each of them stops at. */
 export const frozenAt: Readonly<Record<FrozenFault, string>> = {
   "freeze sink in its transaction past its successor": "sink.after_first_update",
+  "freeze sink before its transaction past its successor": "sink.before_first_update",
   "freeze capture in its append": "log.before_commit",
   "kill target at sink.before_commit": "sink.before_commit",
   "kill source at capture.before_ack": "capture.before_ack",
@@ -93,6 +98,7 @@ const onlySplit: ReadonlySet<string> = new Set<string>([
   "freeze capture past its successor",
   "freeze sink past its successor",
   "freeze sink in its transaction past its successor",
+  "freeze sink before its transaction past its successor",
   "freeze capture in its append",
 ]);
 

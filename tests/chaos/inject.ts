@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { waitFor } from "@datatrace/testkit";
+import Database from "better-sqlite3";
 import { DatabaseError } from "pg";
 import type { DataTraceProcess } from "../workload/datatrace-process.ts";
 import type { Random } from "../workload/random.ts";
@@ -14,6 +15,8 @@ export interface Scene {
   readonly stage: Stage;
   readonly random: Random;
   readonly names: PipelineNames;
+  /** The SQLite file that the log's appends go to. */
+  readonly logFile: string;
 }
 
 /** How long a failpoint may take to be reached after its process was started. */
@@ -63,10 +66,14 @@ const plain: Readonly<Record<PlainFault, (scene: Scene) => Promise<boolean>>> = 
   "stall target": async ({ arena, random }) => await always(stall(arena.target, random.int(300, 2_500))),
   "freeze capture past its successor": async (scene) => await freeze(scene, "capture"),
   "freeze sink past its successor": async (scene) => await freeze(scene, "sink"),
+  "kill capture behind a locked log": async (scene) => await always(killBehindLock(scene)),
 };
 
 const frozen: Readonly<Record<FrozenFault, (scene: Scene, process: DataTraceProcess) => Promise<void>>> = {
   "freeze sink in its transaction past its successor": async (scene, process) => {
+    await succeed(scene, "sink", process, 0);
+  },
+  "freeze sink before its transaction past its successor": async (scene, process) => {
     await succeed(scene, "sink", process, 0);
   },
   "freeze capture in its append": async (scene, process) => {
@@ -82,6 +89,29 @@ const frozen: Readonly<Record<FrozenFault, (scene: Scene, process: DataTraceProc
     process.signal("SIGCONT");
   },
 };
+
+/** Long enough for capture to have a batch in hand, and for its acknowledgements to leave if they were made too early. */
+const lockedMs = 2_500;
+
+async function killBehindLock({ stage, logFile }: Scene): Promise<void> {
+  const part = stage.partFor("capture");
+  await stage.process(part);
+  using _lock = lockFile(logFile);
+  await delay(lockedMs);
+  await stage.kill(part);
+}
+
+/** Takes SQLite's write lock of a database file as another process would. */
+function lockFile(file: string): Disposable {
+  const database = new Database(file, { timeout: 5_000, fileMustExist: true });
+  database.exec("BEGIN IMMEDIATE");
+  return {
+    [Symbol.dispose]: () => {
+      database.exec("ROLLBACK");
+      database.close();
+    },
+  };
+}
 
 async function always(work: Promise<void>): Promise<boolean> {
   await work;

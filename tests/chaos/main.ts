@@ -61,7 +61,9 @@ const hits = countHits(reports);
 const mark = options.only === null && options.rounds >= fullMark.rounds ? fullMark.hits : 1;
 const below = belowMark(hits, mark);
 const enough =
-  options.only !== null || (mark === fullMark.hits ? below.length === 0 : below.length <= hits.size * (1 - shortShare));
+  options.only !== null ||
+  options.faults !== null ||
+  (mark === fullMark.hits ? below.length === 0 : below.length <= hits.size * (1 - shortShare));
 if (options.only === null) {
   print({ seed: options.seed, hits: Object.fromEntries(hits), below, mark, coverage: enough ? "ok" : "too few hits" });
 }

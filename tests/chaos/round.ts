@@ -88,7 +88,7 @@ export async function runRound(
   await keepEverything(log, pipeline, schema);
 
   const stage = new Stage(folder, file, plan.topology);
-  const scene: Scene = { arena, stage, random: plan.random.fork(1), names };
+  const scene: Scene = { arena, stage, random: plan.random.fork(1), names, logFile: join(log, "log.sqlite") };
   const workload = new Workload(
     { url: arena.source.directUrl, schema, random: plan.random.fork(2), clients: 5, transactionsPerSecond },
     true,
