@@ -2,12 +2,12 @@ import { DataTraceError } from "@datatrace/core";
 import { fastify } from "fastify";
 import type { FastifyInstance } from "fastify";
 import { Type } from "typebox";
-import type { Health } from "./health.ts";
+import type { Readiness } from "./health.ts";
 import { logLevels } from "./log-level.ts";
 import type { LogLevel } from "./log-level.ts";
 
 export interface AdminContext {
-  readonly health: Health;
+  readonly health: { readiness(): Readiness };
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   readonly logger: { level: LogLevel };
 }

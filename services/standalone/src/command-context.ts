@@ -1,14 +1,12 @@
 import type { Pipeline, StructuredLogger } from "@datatrace/runtime";
 import type { Invocation } from "./command-line.ts";
 import type { Output } from "./output.ts";
-import type { Screen } from "./screen.ts";
 
 /** What every command with a pipeline file works with. */
 export interface CommandContext {
   readonly pipeline: Pipeline;
   readonly invocation: Invocation;
   readonly output: Output;
-  readonly screen: Screen;
   readonly logger: StructuredLogger;
   /** Aborted when the process has been asked to end. */
   readonly signal: AbortSignal;

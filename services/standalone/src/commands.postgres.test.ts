@@ -13,7 +13,6 @@ import { openLogger } from "./open-logger.ts";
 import { Output } from "./output.ts";
 import { readPipelineFile } from "./pipeline-file.ts";
 import { runCommand } from "./run/run-command.ts";
-import { Screen } from "./screen.ts";
 import { statusCommand } from "./status-command.ts";
 
 let server: TestPostgres;
@@ -44,10 +43,9 @@ async function command(run: Command, args: readonly string[], environment: Reado
   const output = new Output(invocation.json, { stdout: stdout.stream, stderr: stderr.stream });
   const pipeline = readPipelineFile(invocation.file, environment, output);
   if (pipeline === null) throw new Error(stderr.text());
-  using screen = new Screen(stdout.stream);
-  const logger = openLogger("warn", output, screen);
+  const logger = openLogger("warn", output);
   const signal = AbortSignal.timeout(50_000);
-  const code = await run({ pipeline, invocation, output, screen, logger, signal });
+  const code = await run({ pipeline, invocation, output, logger, signal });
   return { code, stdout: stdout.text(), stderr: stderr.text() };
 }
 

@@ -1,5 +1,7 @@
 import { DataTraceError, errorTable } from "@datatrace/core";
 import type { ErrorCode } from "@datatrace/core";
+import { Screen } from "./screen.ts";
+import type { OutputStreams } from "./screen.ts";
 
 /** A message for a person with its code and its fix, as errors, findings and problems of a file are. */
 export interface Notice {
@@ -11,24 +13,22 @@ export interface Notice {
   readonly at?: string;
 }
 
-export interface OutputStreams {
-  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
-  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
-}
-
 /** Results go to the standard output, as text or as JSON lines; errors as text to the other one, as JSON with the results. */
 export class Output {
   readonly json: boolean;
   readonly streams: OutputStreams;
+  /** Where a picture may be drawn: lines go above it. */
+  readonly screen: Screen;
 
   constructor(json: boolean, streams: OutputStreams) {
     this.json = json;
     this.streams = streams;
+    this.screen = new Screen(streams.stdout);
   }
 
   /** A line of text, which `--json` leaves out. */
   say(line: string): void {
-    if (!this.json) this.streams.stdout.write(`${line}\n`);
+    if (!this.json) this.screen.print(this.streams.stdout, line);
   }
 
   /** A JSON line, which is there with `--json` only. */
@@ -45,7 +45,7 @@ export class Output {
       return;
     }
     const where = at === undefined ? "" : `  at ${at}\n`;
-    this.streams.stderr.write(`${severity} ${code}: ${message}\n${where}  fix: ${fix}\n`);
+    this.screen.print(this.streams.stderr, `${severity} ${code}: ${message}\n${where}  fix: ${fix}`);
   }
 }
 

@@ -12,7 +12,6 @@ import { openLogger } from "./open-logger.ts";
 import { noticeOf, Output } from "./output.ts";
 import { readPipelineFile } from "./pipeline-file.ts";
 import { runCommand } from "./run/run-command.ts";
-import { Screen } from "./screen.ts";
 import { statusCommand } from "./status-command.ts";
 import { version } from "./version.ts";
 
@@ -56,10 +55,9 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 async function withPipeline(invocation: Invocation, output: Output, command: Command): Promise<number> {
   const pipeline = readPipelineFile(invocation.file, process.env, output);
   if (pipeline === null) return wrongUsage;
-  const screen = new Screen(process.stdout);
   const runs = invocation.command === "run";
   // Commands that answer and end say all in their answer; only what went wrong unexpectedly is logged beside it.
-  const logger = openLogger(invocation.logLevel ?? (runs ? "info" : "error"), output, screen);
+  const logger = openLogger(invocation.logLevel ?? (runs ? "info" : "error"), output);
   const shutdown = new Shutdown(
     {
       stopping: ({ signal, error }) => {
@@ -72,11 +70,11 @@ async function withPipeline(invocation: Invocation, output: Output, command: Com
   );
   let result: number;
   try {
-    result = await command({ pipeline, invocation, output, screen, logger, signal: shutdown.signal });
+    result = await command({ pipeline, invocation, output, logger, signal: shutdown.signal });
   } catch (error) {
     result = shutdown.signal.aborted && isAbort(error, shutdown.signal) ? 0 : explain(error, output, logger);
   } finally {
-    screen[Symbol.dispose]();
+    output.screen[Symbol.dispose]();
   }
   return shutdown.finish(result);
 }

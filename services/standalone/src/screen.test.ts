@@ -46,8 +46,7 @@ test("the log is readable on a terminal, JSON elsewhere and with --json", () => 
     [false, false, false],
   ] as const) {
     const [stdout, stderr] = [stream(isTTY), stream(isTTY)];
-    using screen = new Screen(stdout);
-    openLogger("info", new Output(json, { stdout, stderr }), screen).info("run started", { pid: 1 });
+    openLogger("info", new Output(json, { stdout, stderr })).info("run started", { pid: 1 });
     expect(/^\d\d:\d\d:\d\d info {2}run started pid=1\n$/.test(stderr.text())).toBe(readable);
     expect(stderr.text().startsWith("{")).toBe(!readable);
   }

@@ -1,4 +1,8 @@
-import type { OutputStreams } from "./output.ts";
+/** The two outputs of a process, or what stands for them in a test. */
+export interface OutputStreams {
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean };
+}
 
 const hideCursor = "\u001B[?25l";
 const showCursor = "\u001B[?25h";

@@ -21,14 +21,14 @@ const watchMs = 500;
 
 /**
  * Waits until everything that was committed when the command started is delivered, and the targets have its offsets
- * stored. Answers the exit code: 1 when a table has stopped, or a row was not applied.
+ * stored. Answers what says the result, and answers the exit code: 1 when a table has stopped, or a row was not applied.
  * @throws DataTraceError when a part has been retrying for longer than the grace: somebody waits for this to end.
  */
 export async function deliverEverything(
   run: CommandContext,
   parts: DeliveredParts,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<() => number> {
   const over = new AbortController();
   try {
     const both = AbortSignal.any([signal, over.signal]);
@@ -42,12 +42,12 @@ async function deliver(
   { pipeline, output }: CommandContext,
   parts: DeliveredParts,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<() => number> {
   const { captures, deliveries, log } = parts;
   const ends = new Map(
     await Promise.all(captures.map(async (part) => [part.endpoint.id, await part.caughtUp(signal)] as const)),
   );
-  if (deliveries.length === 0) return sayResult(output, parts, 0);
+  if (deliveries.length === 0) return () => sayResult(output, parts, 0);
   let verified = 0;
   for (const part of deliveries) {
     // Without a capture in this process, what counts is what the log holds now.
@@ -58,7 +58,7 @@ async function deliver(
     );
     verified += await verifyStored(part, await part.appliedThrough(mine, signal), signal);
   }
-  return sayResult(output, parts, verified);
+  return () => sayResult(output, parts, verified);
 }
 
 /** The last record of each partition. The embedded log has no markers behind it, so it is reached by applying it. */

@@ -1,6 +1,6 @@
 import type { SqliteEventLog } from "@datatrace/event-log-sqlite";
 import { Health, Metrics, nextLogLevel, openAdminServer } from "@datatrace/runtime";
-import type { StructuredLogger } from "@datatrace/runtime";
+import type { Readiness, StructuredLogger } from "@datatrace/runtime";
 import { CapturePart } from "./capture-part.ts";
 import { defaultPort } from "../command-line.ts";
 import type { CommandContext } from "../command-context.ts";
@@ -41,16 +41,6 @@ export async function runCommand(run: CommandContext): Promise<number> {
   };
   const captures = invocation.only === "sink" ? [] : await openCaptures(context, parts);
   const deliveries = invocation.only === "capture" ? [] : openDeliveries(context, parts);
-  metrics.collect = () => collect(metrics, health, log, [...captures, ...deliveries]);
-  await using admin = await openAdminServer(
-    { health, metrics, logger },
-    { host: invocation.host, port: invocation.port ?? defaultPort, orAnyPort: invocation.port === null },
-  );
-  using _level = levelSwitch(logger);
-  logger.info("run started", { pipeline: pipeline.name, pid: process.pid, url: admin.url });
-  output.record("started", { pipeline: pipeline.name, pid: process.pid, url: admin.url });
-  output.say(`health and metrics: ${admin.url}`);
-
   const supervisor = new PartSupervisor([...captures, ...deliveries], stop, {
     health,
     failed: ({ part, error }) => {
@@ -58,17 +48,34 @@ export async function runCommand(run: CommandContext): Promise<number> {
       if (noticeOf(error).code === "internal.bug") logger.error("internal error", { part: part.name, error });
     },
   });
-  using _progress = new RunProgress(run, captures, deliveries);
+  const readiness = () => {
+    supervisor.observe();
+    return health.readiness();
+  };
+  metrics.collect = () => collect(metrics, readiness(), log, [...captures, ...deliveries]);
+  await using admin = await openAdminServer(
+    { health: { readiness }, metrics, logger },
+    { host: invocation.host, port: invocation.port ?? defaultPort, orAnyPort: invocation.port === null },
+  );
+  using _level = levelSwitch(logger);
+  logger.info("run started", { pipeline: pipeline.name, pid: process.pid, url: admin.url });
+  output.record("started", { pipeline: pipeline.name, pid: process.pid, url: admin.url });
+  output.say(`health and metrics: ${admin.url}`);
+
+  using progress = new RunProgress(run, captures, deliveries);
   const observer = setInterval(() => supervisor.observe(), observeMs);
   try {
     const running = supervisor.run();
-    const result = endsByItself(run)
+    const sayResult = endsByItself(run)
       ? await untilDelivered(run, { captures, deliveries, log, health }, context.signal, running)
       : await running;
     stop.abort();
     await running;
+    // Nothing comes after the result.
+    progress[Symbol.dispose]();
     await explainFailures(run, supervisor.failures);
-    return supervisor.failures.length > 0 ? 1 : (result ?? 0);
+    const code = sayResult?.() ?? 0;
+    return supervisor.failures.length > 0 ? 1 : code;
   } finally {
     stop.abort();
     clearInterval(observer);
@@ -81,13 +88,13 @@ function endsByItself({ pipeline, invocation }: CommandContext): boolean {
   return invocation.untilCaughtUp || pipeline.tasks.every(({ mode }) => mode === "snapshot");
 }
 
-/** The exit code; undefined when the parts have ended before, stopped or failed. */
+/** What says the result and answers the exit code; nothing when the parts have ended before, stopped or failed. */
 async function untilDelivered(
   run: CommandContext,
   parts: DeliveredParts,
   signal: AbortSignal,
   running: Promise<void>,
-): Promise<number | void> {
+): Promise<(() => number) | void> {
   try {
     return await Promise.race([deliverEverything(run, parts, signal), running]);
   } catch (error) {
@@ -99,12 +106,12 @@ async function untilDelivered(
 
 async function collect(
   metrics: Metrics,
-  health: Health,
+  { ready }: Readiness,
   log: SqliteEventLog,
   parts: readonly RunPart[],
 ): Promise<void> {
   const signal = AbortSignal.timeout(collectTimeoutMs);
-  metrics.ready(health.readiness().ready);
+  metrics.ready(ready);
   await Promise.all(parts.map((part) => part.collect(signal)));
   try {
     const { usedBytes, maxSizeBytes } = await log.statistics(signal);

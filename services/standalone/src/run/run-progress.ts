@@ -2,6 +2,7 @@ import type { CapturePart } from "./capture-part.ts";
 import type { DeliveryPart } from "./delivery-part.ts";
 import type { PartLook } from "./run-part.ts";
 import type { CommandContext } from "../command-context.ts";
+import type { Screen } from "../screen.ts";
 import { renderRun } from "./run-view.ts";
 import type { CaptureView, DeliveryView, RunView } from "./run-view.ts";
 
@@ -13,12 +14,11 @@ export class RunProgress implements Disposable {
   readonly #captures: readonly CapturePart[];
   readonly #deliveries: readonly DeliveryPart[];
   readonly #timer: NodeJS.Timeout | null;
+  readonly #screen: Screen;
 
-  constructor(
-    { output, screen }: CommandContext,
-    captures: readonly CapturePart[],
-    deliveries: readonly DeliveryPart[],
-  ) {
+  constructor({ output }: CommandContext, captures: readonly CapturePart[], deliveries: readonly DeliveryPart[]) {
+    const { screen } = output;
+    this.#screen = screen;
     this.#captures = captures;
     this.#deliveries = deliveries;
     if (output.json) {
@@ -41,8 +41,10 @@ export class RunProgress implements Disposable {
     };
   }
 
+  /** The last picture stays; what is said from then on comes below it. */
   [Symbol.dispose](): void {
     if (this.#timer !== null) clearInterval(this.#timer);
+    this.#screen[Symbol.dispose]();
   }
 }
 
