@@ -56,6 +56,7 @@ export class AppendStore {
 
   /** @throws DataTraceError `log.fenced`, `log.full`, `log.topic_unknown`. */
   append(writer: string, epoch: number, { parts, bytes }: PackedAppend): Appended {
+    // I2: an older epoch never appends again.
     if (this.#epoch.get(writer) !== epoch) throw new DataTraceError("log.fenced", { detail: { writer } });
     const frames = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const touched = new Map<string, Map<number, Touched>>();

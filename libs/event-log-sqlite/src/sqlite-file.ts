@@ -152,7 +152,7 @@ export class SqliteFile {
       this.database.pragma(`synchronous = ${durable ? "FULL" : "NORMAL"}`);
       this.#durable = durable;
     }
-    this.#begin.run();
+    this.#begin.run(); // I5
     try {
       this.#holder.note();
       const result = work();
