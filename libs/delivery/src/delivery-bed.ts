@@ -16,12 +16,12 @@ import { openSqliteEventLog } from "@datatrace/event-log-sqlite";
 import type { SqliteEventLog } from "@datatrace/event-log-sqlite";
 import { connect, parseConnectionUrl, quoteName, quoteTable, textDecoder } from "@datatrace/postgres";
 import { PostgresSink } from "@datatrace/sink-postgres";
-import { RecordingLogger, temporaryDirectory, waitFor } from "@datatrace/testkit";
+import { RecordingLogger, temporaryDirectory } from "@datatrace/testkit";
 import type { TemporaryDirectory } from "@datatrace/testkit";
-import type { Client } from "pg";
 import { openDelivery } from "./delivery.ts";
-import type { Address, Delivery } from "./delivery.ts";
+import type { Address } from "./delivery.ts";
 import type { DeliveryOptions, DeliveryTiming } from "./delivery-options.ts";
+import { RunningCase } from "./running-case.ts";
 
 export const never: AbortSignal = new AbortController().signal;
 export const capture = "shop";
@@ -137,6 +137,9 @@ export function openTarget(
     ...limits,
   });
 }
+
+/** A session of the driver. */
+type Client = Awaited<ReturnType<typeof connect>>;
 
 /** Where everything goes: `public.items` to `shop.items`. */
 export function targetOf({ table }: TableName): TableName {
@@ -276,44 +279,5 @@ export class DeliveryBed implements AsyncDisposable {
     await this.log[Symbol.asyncDispose]();
     await this.#client.end();
     await this.#folder[Symbol.asyncDispose]();
-  }
-}
-
-/** A delivery under test, with what its `run` came to. */
-export class RunningCase implements AsyncDisposable {
-  readonly delivery: Delivery;
-  readonly #sink: AsyncDisposable | null;
-  readonly #running: Promise<void>;
-  /** What `run` has thrown; null while it runs, and when it ended well. */
-  failure: unknown = null;
-  ended = false;
-
-  constructor(delivery: Delivery, sink: AsyncDisposable | null) {
-    this.delivery = delivery;
-    this.#sink = sink;
-    this.#running = this.#run();
-  }
-
-  async #run(): Promise<void> {
-    try {
-      await this.delivery.run();
-    } catch (error) {
-      this.failure = error;
-    }
-    this.ended = true;
-  }
-
-  async applied(addresses: readonly Address[], deadlineMs = 20_000): Promise<void> {
-    await this.delivery.appliedThrough(addresses, AbortSignal.timeout(deadlineMs));
-  }
-
-  async until(what: string, condition: (status: ReturnType<Delivery["status"]>) => boolean): Promise<void> {
-    await waitFor(() => condition(this.delivery.status()), { deadlineMs: 20_000, what });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.delivery[Symbol.asyncDispose]();
-    await this.#running;
-    await this.#sink?.[Symbol.asyncDispose]();
   }
 }

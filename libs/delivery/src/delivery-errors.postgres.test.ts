@@ -14,7 +14,8 @@ import {
   remove,
   update,
 } from "./delivery-bed.ts";
-import type { PublishedTopic, RunningCase } from "./delivery-bed.ts";
+import type { PublishedTopic } from "./delivery-bed.ts";
+import type { RunningCase } from "./running-case.ts";
 
 const deadlineMs = 20_000;
 

@@ -1,39 +1,16 @@
 import { DataTraceError } from "@datatrace/core";
-import type { Claim, EventLog, LogReader, Logger, Sink, StoredRecord, TopicPartition } from "@datatrace/core";
+import type { Claim, EventLog, LogReader, StoredRecord, TopicPartition } from "@datatrace/core";
 import { keyIdentity } from "@datatrace/avro";
-import type { EventDecoder } from "@datatrace/avro";
-import type { ApplyQueue } from "./apply-queue.ts";
 import { BackOff, pause } from "./back-off.ts";
 import { BatchApplier } from "./batch-applier.ts";
 import type { ChangeBatch } from "./change-batch.ts";
-import type { DeliveryTiming, ErrorStrategy } from "./delivery-options.ts";
 import { statusError } from "./delivery-status.ts";
 import type { PartitionState, PartitionStatus, StatusError } from "./delivery-status.ts";
-import type { DeliveryObserver } from "./observer.ts";
 import { PartitionParkedKeys } from "./parked-keys.ts";
+import type { PartitionContext } from "./partition-context.ts";
 import { RecordIntake } from "./record-intake.ts";
-import type { RereadRequests } from "./reread-requests.ts";
 import { DeliveryPause, TableStop, isPassing } from "./stop-reason.ts";
 import type { TableDelivery } from "./table-delivery.ts";
-
-/** What all partitions of a delivery work with. */
-export interface PartitionContext {
-  readonly delivery: string;
-  readonly log: EventLog;
-  readonly sink: Sink;
-  readonly decoder: EventDecoder;
-  readonly queue: ApplyQueue;
-  readonly rereads: RereadRequests;
-  readonly errorStrategy: ErrorStrategy;
-  readonly batchRows: number;
-  readonly timing: DeliveryTiming;
-  readonly logger: Logger;
-  readonly observer: DeliveryObserver;
-  /** Bytes of undecoded records that one partition may hold now. */
-  readonly queueBytes: () => number;
-  /** The stored offset moved, or the state changed. */
-  readonly changed: () => void;
-}
 
 /**
  * One partition from its assignment until it is taken away: claim, apply, claim again when somebody else has, and rest

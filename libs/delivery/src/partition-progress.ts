@@ -1,4 +1,5 @@
 import type { Sink, TopicPartition } from "@datatrace/core";
+import { placeOf } from "./place.ts";
 import { isPassing } from "./stop-reason.ts";
 
 interface Owned {
@@ -58,8 +59,4 @@ export class PartitionProgress {
       throw error;
     }
   }
-}
-
-function placeOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
 }

@@ -7,7 +7,6 @@ import type {
   RereadRequest,
   TableName,
   TableSchema,
-  TopicPartition,
 } from "@datatrace/core";
 import type { Answer, PipelinedSession, Statement } from "@datatrace/postgres";
 import { arrayLiteral } from "./array-literal.ts";
@@ -211,5 +210,3 @@ function quarantine(delivery: string, tables: HelperTables, entries: readonly Qu
 function requestsIn({ rows }: Answer): readonly RereadRequest[] {
   return rows.map(([topic, key]) => ({ topic: topic ?? "", key: Buffer.from(key ?? "", "hex") }));
 }
-
-export type { TopicPartition };

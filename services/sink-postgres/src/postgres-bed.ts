@@ -2,11 +2,13 @@ import { Secret } from "@datatrace/core";
 import type { Row, TableName, TableSchema } from "@datatrace/core";
 import { connect, parseConnectionUrl, quoteName, quoteTable, textDecoder } from "@datatrace/postgres";
 import type { OpenSink, SinkBed } from "@datatrace/testkit/suites";
-import type { Client } from "pg";
 import { helperTableNames } from "./helper-tables.ts";
 import { PostgresSink } from "./postgres-sink.ts";
 
 const helperSchema = "datatrace";
+
+/** A session of the driver. */
+type Client = Awaited<ReturnType<typeof connect>>;
 
 /** Also run by the owners that the contract suite freezes, in a process of their own. */
 export const openSink: OpenSink = (target, limits = {}) =>
