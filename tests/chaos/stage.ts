@@ -185,5 +185,5 @@ export class Stage {
 }
 
 function lastError(lines: readonly string[]): string {
-  return lines.findLast((line) => line.includes('"error"')) ?? lines.at(-1) ?? "no output";
+  return lines.findLast((line) => /"error"|Error: /.test(line)) ?? lines.at(-1) ?? "no output";
 }
