@@ -25,7 +25,7 @@ export class BatchBuilder {
   #wholeEvents = 0;
   #wholeBytes = 0;
   #end: Lsn;
-  /** Position of the batch that was taken last. */
+  /** Position of the newest batch. */
   #taken: Lsn;
 
   constructor(limits: BatchLimits, end: Lsn) {
@@ -37,6 +37,11 @@ export class BatchBuilder {
   /** How far the stream has come, whole transactions only. */
   get end(): Lsn {
     return this.#end;
+  }
+
+  /** How far the batches that were handed out, or wait to be, have come. */
+  get given(): Lsn {
+    return this.#taken;
   }
 
   /** More is waiting than one pull takes away: stop reading. */

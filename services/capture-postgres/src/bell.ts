@@ -4,8 +4,10 @@ export class Bell {
   #rung = false;
 
   ring(): void {
-    if (this.#ring === null) this.#rung = true;
-    else this.#ring();
+    const ring = this.#ring;
+    this.#ring = null;
+    if (ring === null) this.#rung = true;
+    else ring();
   }
 
   /** Resolves at the next ring, at once if it rang since the last wait, and after `timeoutMs` in any case. */

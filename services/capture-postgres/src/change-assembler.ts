@@ -21,8 +21,8 @@ import type { FollowedTable, FollowedTables } from "./followed-tables.ts";
 import { PendingLosses } from "./pending-losses.ts";
 import { shapeError } from "./relation-shape.ts";
 import { decodeRow, originOf } from "./row-event.ts";
-import type { ChangeTransaction } from "./row-event.ts";
 import type { OpenTransaction, StreamPosition } from "./stream-position.ts";
+import { StreamTransaction } from "./stream-transaction.ts";
 
 export interface AssemblerOptions {
   readonly from: StreamPosition;
@@ -31,14 +31,6 @@ export interface AssemblerOptions {
   readonly watermarkPrefix: string;
   /** A 64-bit transaction id of now. */
   readonly nearTxId: bigint;
-}
-
-interface Transaction extends OpenTransaction, ChangeTransaction {
-  /** Raw changes delivered before this stream began. */
-  readonly skip: number;
-  index: number;
-  /** Its `begin` has been given out. */
-  begun: boolean;
 }
 
 interface Held {
@@ -58,7 +50,7 @@ export class ChangeAssembler {
   readonly #toldLost = new Set<string>();
   readonly #losses = new PendingLosses();
   #nearTxId: bigint;
-  #open: Transaction | null = null;
+  #open: StreamTransaction | null = null;
   /** The transaction that the stream goes on inside of has not come yet. */
   #expected: OpenTransaction | null;
   #wanted: RelationMessage | null = null;
@@ -85,6 +77,11 @@ export class ChangeAssembler {
   /** How far the stream has come, whole transactions only. */
   get end(): Lsn {
     return this.#batches.end;
+  }
+
+  /** How far the positions that were given out have come. */
+  get given(): Lsn {
+    return this.#batches.given;
   }
 
   /** Takes a pgoutput message. The buffer is not kept. */
@@ -155,32 +152,30 @@ export class ChangeAssembler {
   }
 
   #begin(message: Buffer): void {
-    const { commitLsn, commitTsUs, xid } = readBegin(message);
+    const begin = readBegin(message);
     const expected = this.#expected;
-    if (expected !== null && expected.commit !== commitLsn) {
+    if (expected !== null && expected.commit !== begin.commitLsn) {
       throw new DataTraceError("source.history_lost", {
         message: "The transaction that the stored position lies in is not sent any more.",
-        detail: { expected: formatLsn(expected.commit), received: formatLsn(commitLsn) },
+        detail: { expected: formatLsn(expected.commit), received: formatLsn(begin.commitLsn) },
       });
     }
     this.#expected = null;
-    const txId = widenTransactionId(xid, this.#nearTxId);
+    const txId = widenTransactionId(begin.xid, this.#nearTxId);
     if (txId > this.#nearTxId) this.#nearTxId = txId;
-    const sequence = `["${commitLsn}","`;
-    const skip = expected?.index ?? 0;
-    this.#open = { txId, commitTsUs, commit: commitLsn, skip, sequence, index: 0, begun: false };
+    this.#open = new StreamTransaction(begin, txId, expected?.index ?? 0);
   }
 
   #commit(message: Buffer): void {
     const open = this.#transaction();
     const { endLsn } = readCommit(message);
-    if (open.index < open.skip) {
+    if (open.isBehind) {
       throw new DataTraceError("source.history_lost", {
         message: "The transaction that the stored position lies in has fewer changes than were delivered of it.",
       });
     }
     // Of a transaction that was delivered in part, the end is news even without a further change.
-    if (open.skip > 0) this.#beginOnce(open);
+    if (open.isContinued) this.#beginOnce(open);
     if (open.begun) this.#batches.add({ kind: "commit", txId: open.txId });
     this.#open = null;
     this.#batches.close(endLsn);
@@ -205,15 +200,9 @@ export class ChangeAssembler {
     this.#batches.add({ kind: "table-lost", table, error });
   }
 
-  /** True when this raw change has been delivered before. Counts it. */
-  #isDone(open: Transaction): boolean {
-    open.index += 1;
-    return open.index <= open.skip;
-  }
-
   #row(message: Buffer, walStart: number): void {
     const open = this.#transaction();
-    if (this.#isDone(open)) return;
+    if (open.count()) return;
     const table = this.#tables.get(message.readUInt32BE(1));
     if (table === undefined)
       throw new DataTraceError("source.decode_failed", { message: "A row of an unknown table." });
@@ -226,8 +215,8 @@ export class ChangeAssembler {
   }
 
   /** What the table's version did not know is learnt, and the row decoded again. */
-  #retryRow(error: unknown, open: Transaction, table: FollowedTable, held: Held): void {
-    open.index -= 1;
+  #retryRow(error: unknown, open: StreamTransaction, table: FollowedTable, held: Held): void {
+    open.uncount();
     if (error instanceof UnexpectedNull) {
       this.#tables.relax(table, error.column);
       this.#row(held.message, held.walStart);
@@ -250,7 +239,7 @@ export class ChangeAssembler {
 
   #truncate(message: Buffer, walStart: number): void {
     const open = this.#transaction();
-    if (this.#isDone(open)) return;
+    if (open.count()) return;
     const tables = readTruncate(message)
       .map((oid) => this.#tables.get(oid))
       .filter((table) => table !== undefined && table.lost === null)
@@ -265,25 +254,25 @@ export class ChangeAssembler {
     // One that is not transactional comes when it was written, between transactions, and again after a restart.
     if (!isTransactionalMessage(message)) return;
     const open = this.#transaction();
-    if (this.#isDone(open)) return;
+    if (open.count()) return;
     const { prefix, content } = readLogicalMessage(message);
     if (prefix !== this.#options.watermarkPrefix) return;
     this.#emit(open, { kind: "watermark", id: content }, message.length);
   }
 
-  #emit(open: Transaction, event: SourceEvent, sizeBytes: number): void {
+  #emit(open: StreamTransaction, event: SourceEvent, sizeBytes: number): void {
     this.#beginOnce(open);
     this.#batches.add(event, sizeBytes);
     this.#batches.mark(open);
   }
 
-  #beginOnce(open: Transaction): void {
+  #beginOnce(open: StreamTransaction): void {
     if (open.begun) return;
     open.begun = true;
     this.#batches.add({ kind: "begin", txId: open.txId, commitTsUs: open.commitTsUs });
   }
 
-  #transaction(): Transaction {
+  #transaction(): StreamTransaction {
     if (this.#open === null) {
       throw new DataTraceError("source.decode_failed", { message: "A change outside of a transaction." });
     }

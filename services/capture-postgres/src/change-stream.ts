@@ -101,9 +101,9 @@ export class ChangeStream implements AsyncDisposable {
 
   /** Somebody waits for the position to be as far as `lsn`: an idle stream then does not wait for its heartbeat. */
   hurry(lsn: Lsn): void {
-    if (lsn <= this.#hurryTo || lsn <= this.#assembler.end) return;
+    if (lsn <= this.#hurryTo || lsn <= this.#assembler.given) return;
     this.#hurryTo = lsn;
-    this.#ping();
+    if (lsn > this.#assembler.end) this.#ping();
     this.#bell.ring();
   }
 
@@ -127,7 +127,7 @@ export class ChangeStream implements AsyncDisposable {
         const beat = now >= nextBeatMs || (this.#hurryTo > 0n && this.#assembler.end >= this.#hurryTo);
         const batch = this.#assembler.take() ?? (beat ? this.#assembler.takeIdle() : null);
         if (beat || batch !== null) nextBeatMs = now + heartbeatMs;
-        if (this.#assembler.end >= this.#hurryTo) this.#hurryTo = 0n;
+        if (this.#assembler.given >= this.#hurryTo) this.#hurryTo = 0n;
         this.#throttle();
         if (batch === null) await this.#rest(Math.min(nextBeatMs, nextWatchMs) - now);
         else yield batch;
