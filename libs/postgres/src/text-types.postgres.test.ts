@@ -197,6 +197,20 @@ describe.each(majors)("PostgreSQL %i: each type by COPY and by pgoutput is what 
   beforeAll(async () => {
     server = await startPostgres({ major });
     settings = parseConnectionUrl(new Secret(server.url));
+    // Every session of this role would print in other ways, if ours did not pin them.
+    const admin = await connect(settings, { applicationName: "admin" });
+    for (const setting of [
+      "TimeZone = 'Asia/Kolkata'",
+      "DateStyle = 'German'",
+      "IntervalStyle = 'sql_standard'",
+      "bytea_output = 'escape'",
+      "extra_float_digits = 0",
+      "client_encoding = 'LATIN1'",
+      "standard_conforming_strings = off",
+    ]) {
+      await admin.query(`ALTER ROLE postgres SET ${setting}`);
+    }
+    await admin.end();
     session = await connect(settings, { applicationName: "types" });
     await session.query(`CREATE TYPE mood AS ENUM (${labels.map((label) => session.escapeLiteral(label)).join(",")})`);
     await session.query("CREATE PUBLICATION types FOR ALL TABLES");

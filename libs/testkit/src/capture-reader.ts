@@ -10,6 +10,7 @@ import type {
   Value,
 } from "@datatrace/core";
 import { SourceText, UNCHANGED, tableId } from "@datatrace/core";
+import { waitFor } from "./wait-for.ts";
 
 /** No wait of a test may be longer. */
 export const captureDeadlineMs = 30_000;
@@ -149,4 +150,28 @@ export function schemaOf(schemas: readonly TableSchema[], name: TableName): Tabl
   const schema = schemas.find((candidate) => tableId(candidate.name) === tableId(name));
   if (schema === undefined) throw new Error("no schema of this table");
   return schema;
+}
+
+/** Changes without transactions around them: batches may end anywhere. */
+export function changeLines(batches: readonly SourceBatch[]): readonly string[] {
+  return transactionsOf(eventsOf(batches))
+    .flat()
+    .filter((line) => line !== "…" && !line.startsWith("watermark"));
+}
+
+/** The batch has the end of a transaction. */
+export function isCommit({ events }: SourceBatch): boolean {
+  return events.some((event) => event.kind === "commit");
+}
+
+/** Acknowledges, and waits until the source has it: answers what it has. */
+export async function acknowledged(source: CaptureSource, position: Position): Promise<Position | null> {
+  source.acknowledge(position);
+  return await waitFor(
+    async () => {
+      const { acknowledged: now } = await source.stream(AbortSignal.timeout(captureDeadlineMs));
+      return now === position && now;
+    },
+    { deadlineMs: captureDeadlineMs, what: "the acknowledgement to arrive" },
+  );
 }
