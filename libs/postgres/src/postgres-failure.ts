@@ -37,6 +37,8 @@ export interface PostgresFailure {
 }
 
 const byState: Readonly<Record<string, FailureKind>> = {
+  // What a connection pooler answers to start parameters that it does not pass on.
+  "08P01": "login",
   "28000": "login",
   "28P01": "login",
   "3D000": "login",

@@ -14,7 +14,6 @@ const pinned: Readonly<Record<string, string>> = {
   extra_float_digits: "3",
   bytea_output: "hex",
   lc_monetary: "C",
-  standard_conforming_strings: "on",
 };
 
 export interface SessionOptions {

@@ -3,8 +3,11 @@ import type { ConnectionSettings, ScriptReader, SessionOptions } from "@datatrac
 import type { Client, Pool, PoolClient } from "pg";
 import { sourceError } from "./source-error.ts";
 
-/** Longest wait for one statement of bookkeeping; reads of chunks have no limit but the connection's keep-alives. */
+/** Longest time that the server works on one statement of bookkeeping. */
 const statementTimeoutMs = 60_000;
+/** A server that says nothing for longer has vanished without closing the connection. */
+const controlSilenceMs = 75_000;
+const readSilenceMs = 300_000;
 
 /** Commits of ours (watermarks) do not wait for a standby. A client that vanished does not hold its locks for hours. */
 const streamSettings: Readonly<Record<string, string>> = {
@@ -33,7 +36,7 @@ export class ServerSessions implements AsyncDisposable {
     this.#applicationName = applicationName;
     this.#control = openPool(server, {
       applicationName,
-      max: 3,
+      max: 4,
       settings: { ...settings, statement_timeout: String(statementTimeoutMs) },
     });
     this.#reads = openPool(server, {
@@ -45,12 +48,12 @@ export class ServerSessions implements AsyncDisposable {
 
   /** Bookkeeping on a session of its own; the session is thrown away when the work fails or is aborted. */
   async control<T>(signal: AbortSignal, work: (session: Client) => Promise<T>): Promise<T> {
-    return await use(this.#control, signal, work);
+    return await use(this.#control, controlSilenceMs, signal, work);
   }
 
   /** One script of reads: `BEGIN …; SELECT …; COPY …; COMMIT`. */
   async read(sql: string, reader: ScriptReader, signal: AbortSignal): Promise<void> {
-    await use(this.#reads, signal, (session) => runScript(session, sql, reader));
+    await use(this.#reads, readSilenceMs, signal, (session) => runScript(session, sql, reader));
   }
 
   /** What the stream's connection, and others outside of the pools, are opened with. */
@@ -88,7 +91,12 @@ async function guarded<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-async function use<T>(pool: Pool, signal: AbortSignal, work: (session: PoolClient) => Promise<T>): Promise<T> {
+async function use<T>(
+  pool: Pool,
+  silenceMs: number,
+  signal: AbortSignal,
+  work: (session: PoolClient) => Promise<T>,
+): Promise<T> {
   signal.throwIfAborted();
   const session = await guarded(pool.connect());
   let broken = true;
@@ -97,6 +105,7 @@ async function use<T>(pool: Pool, signal: AbortSignal, work: (session: PoolClien
   // The server ends the statement when it notices that nobody is there any more.
   const abort = (): void => destroySocket(session);
   signal.addEventListener("abort", abort, { once: true });
+  const watch = watchSilence(session, silenceMs);
   try {
     signal.throwIfAborted();
     const result = await work(session);
@@ -107,9 +116,20 @@ async function use<T>(pool: Pool, signal: AbortSignal, work: (session: PoolClien
     throw sourceError(error);
   } finally {
     signal.removeEventListener("abort", abort);
+    clearInterval(watch);
     if (!broken) session.off("error", ignore);
     session.release(broken);
   }
+}
+
+/** Ends the session when nothing has been received for so long. */
+function watchSilence(session: PoolClient, silenceMs: number): NodeJS.Timeout {
+  const { stream } = session.connection as { readonly stream: { readonly bytesRead?: number } };
+  let received = stream.bytesRead;
+  return setInterval(() => {
+    if (stream.bytesRead === received) destroySocket(session);
+    received = stream.bytesRead;
+  }, silenceMs);
 }
 
 function ignore(): void {
