@@ -51,9 +51,14 @@ export class FetchDesk {
   }
 
   /** Another process has written something somewhere. */
-  wakeAll(): void {
+  async wakeAll(): Promise<void> {
+    if (this.#desks.size === 0) return;
+    const ends = await this.#log.read(() => this.#reads.ends());
     for (const [reader, desk] of this.#desks) {
-      if (desk.positions.size > 0) void this.#attempt(reader, desk, [...desk.positions.values()]);
+      const waiting = [...desk.positions.values()].filter(
+        ({ partitionId, offset }) => ends.get(partitionId) !== offset,
+      );
+      if (waiting.length > 0) void this.#attempt(reader, desk, waiting);
     }
   }
 

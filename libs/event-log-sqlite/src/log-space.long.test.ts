@@ -102,3 +102,19 @@ test("log.full leaves a reserve for all that is not data", { timeout }, async ()
   await log.ensureTopic({ name: "state", partitions: 1, cleanup: "compact" });
   await writer.append([{ topic: "state", partition: 0, key: Buffer.from("key"), value: null }]);
 });
+
+test("deletion from many partitions takes a few steps, not one for each", { timeout }, async () => {
+  await using directory = await temporaryDirectory("log");
+  await using log = await openSqliteEventLog({ directory: directory.path });
+  await log.ensureTopic({ name: "orders", partitions: 1500, cleanup: "delete" });
+  await using writer = await log.openWriter("writer");
+  const partitions = Array.from({ length: 1500 }, (_, partition) => ({ topic: "orders", partition }));
+  await writer.append(partitions.map((place) => ({ ...place, key: null, value: null })));
+  await using reader = await log.openReader("group", ["orders"]);
+  await reader.poll(AbortSignal.timeout(30_000));
+  await Promise.all(partitions.map((place) => reader.commit(place, 1n)));
+  const startMs = performance.now();
+  await log.reclaim();
+  expect(performance.now() - startMs).toBeLessThan(5000);
+  expect((await log.statistics()).topics).toMatchObject([{ records: 0n, appended: 1500n }]);
+});

@@ -35,9 +35,11 @@ export class ReadStore {
   readonly #batches: Statement;
   readonly #latest: Statement;
   readonly #latestByKey: Statement;
+  readonly #ends: Statement;
 
   constructor(database: Database, topics: TopicStore) {
     this.#topics = topics;
+    this.#ends = database.prepare('SELECT id, "end" FROM partitions').safeIntegers();
     // Starts with the row that the first offset lies in.
     this.#batches = database
       .prepare(`
@@ -70,6 +72,12 @@ export class ReadStore {
       leftBytes -= run.frames.byteLength;
     }
     return { parts, complete: true };
+  }
+
+  /** The end of every partition, by id: one query, however many readers wait for however many partitions. */
+  ends(): ReadonlyMap<number, bigint> {
+    const rows = this.#ends.all() as { id: bigint; end: bigint }[];
+    return new Map(rows.map(({ id, end }) => [Number(id), end]));
   }
 
   /** Tombstoned keys left out, partition by partition, in offset order. */

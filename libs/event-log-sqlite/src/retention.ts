@@ -3,7 +3,6 @@ import type { Database, Statement } from "better-sqlite3";
 import type { GroupStore } from "./group-store.ts";
 import { offsetOf, recordId } from "./log-schema.ts";
 import type { RegistrationStore } from "./registration-store.ts";
-import type { TopicStore } from "./topic-store.ts";
 
 /** One step frees at most this much, so that an append never waits long behind it. */
 const stepLimitBytes = 8 * 1024 * 1024;
@@ -15,6 +14,20 @@ interface Releasable {
   readonly cleanup: "delete" | "compact";
   readonly earliest: bigint;
   readonly below: bigint;
+}
+
+interface PartitionState {
+  readonly id: bigint;
+  readonly topic: string;
+  readonly cleanup: "delete" | "compact";
+  readonly earliest: bigint;
+  readonly end: bigint;
+}
+
+/** What a step may still delete. */
+interface Budget {
+  rows: number;
+  sizeBytes: number;
 }
 
 interface RowSize {
@@ -29,7 +42,6 @@ interface RowSize {
  * has keeps everything. Every method is one step of a transaction on the log's file that the caller holds.
  */
 export class Retention {
-  readonly #topics: TopicStore;
   readonly #registrations: RegistrationStore;
   readonly #groups: GroupStore;
   readonly #dropped: Statement;
@@ -40,11 +52,10 @@ export class Retention {
   readonly #deleteLatest: Statement;
   readonly #tombstones: Statement;
   readonly #deleteTombstones: Statement;
-  readonly #compactTopics: Statement;
+  readonly #partitions: Statement;
   readonly #raiseEarliest: Statement;
 
-  constructor(database: Database, topics: TopicStore, registrations: RegistrationStore, groups: GroupStore) {
-    this.#topics = topics;
+  constructor(database: Database, registrations: RegistrationStore, groups: GroupStore) {
     this.#registrations = registrations;
     this.#groups = groups;
     this.#dropped = database.prepare("SELECT id FROM dropped_partitions LIMIT 1").pluck();
@@ -62,7 +73,11 @@ export class Retention {
     this.#deleteTombstones = database.prepare(
       `DELETE FROM latest WHERE id IN (SELECT id ${tombstones} LIMIT ${stepLimitRows})`,
     );
-    this.#compactTopics = database.prepare("SELECT name FROM topics WHERE deleted = 0 AND cleanup = 'compact'").pluck();
+    this.#partitions = database
+      .prepare(
+        'SELECT p.id, t.name AS topic, t.cleanup, p.earliest, p."end" FROM partitions p JOIN topics t ON t.id = p.topic',
+      )
+      .safeIntegers();
     this.#raiseEarliest = database.prepare("UPDATE partitions SET earliest = max(earliest, ?) WHERE id = ?"); // I2
   }
 
@@ -72,29 +87,39 @@ export class Retention {
     return this.#releasable().some((partition) => this.#isWork(partition));
   }
 
-  /** Deletes a bounded amount. False when nothing was left to delete. */
+  /** Deletes a bounded amount, from as many partitions as it takes. False when there was nothing to delete. */
   step(): boolean {
     const dropped = this.#dropped.get() as number | undefined;
     if (dropped !== undefined) {
       this.#emptyDropped(dropped);
       return true;
     }
-    const partition = this.#releasable().find((one) => this.#isWork(one));
-    if (partition === undefined) return false;
-    const from = recordId(partition.partitionId, 0n);
-    const to = recordId(partition.partitionId, partition.below);
-    if (partition.cleanup === "compact") {
-      this.#deleteTombstones.run(from, to);
-      return true;
+    const left: Budget = { rows: stepLimitRows, sizeBytes: stepLimitBytes };
+    let worked = false;
+    // Planned inside of the transaction: a group that was registered before it is seen.
+    for (const partition of this.#releasable()) {
+      if (left.rows <= 0 || left.sizeBytes <= 0) break;
+      if (!this.#isWork(partition)) continue;
+      this.#release(partition, left);
+      worked = true;
     }
-    const rows = this.#firstRows(this.#batchSizes, from, to);
+    return worked;
+  }
+
+  #release({ partitionId, cleanup, below }: Releasable, left: Budget): void {
+    const from = recordId(partitionId, 0n);
+    const to = recordId(partitionId, below);
+    if (cleanup === "compact") {
+      left.rows -= this.#deleteTombstones.run(from, to).changes;
+      return;
+    }
+    const rows = this.#firstRows(this.#batchSizes, from, to, left);
     // A row that reaches beyond the limit holds records that somebody still needs.
-    const last = rows.findLast((row) => offsetOf(row.id) + row.count <= partition.below);
-    if (last === undefined) return false;
+    const last = rows.findLast((row) => offsetOf(row.id) + row.count <= below);
+    if (last === undefined) return;
     const end = offsetOf(last.id) + last.count;
-    this.#deleteBatches.run(from, recordId(partition.partitionId, end));
-    this.#raiseEarliest.run(end, partition.partitionId);
-    return true;
+    this.#deleteBatches.run(from, recordId(partitionId, end));
+    this.#raiseEarliest.run(end, partitionId);
   }
 
   #isWork({ partitionId, cleanup, earliest, below }: Releasable): boolean {
@@ -108,14 +133,15 @@ export class Retention {
   }
 
   #emptyDropped(partitionId: number): void {
+    const left: Budget = { rows: stepLimitRows, sizeBytes: stepLimitBytes };
     const from = recordId(partitionId, 0n);
     const to = recordId(partitionId + 1, 0n);
-    const batches = this.#firstRows(this.#batchSizes, from, to).at(-1);
+    const batches = this.#firstRows(this.#batchSizes, from, to, left).at(-1);
     if (batches !== undefined) {
       this.#deleteBatches.run(from, batches.id + 1n);
       return;
     }
-    const latest = this.#firstRows(this.#latestSizes, from, to).at(-1);
+    const latest = this.#firstRows(this.#latestSizes, from, to, left).at(-1);
     if (latest !== undefined) {
       this.#deleteLatest.run(from, latest.id + 1n);
       return;
@@ -123,39 +149,36 @@ export class Retention {
     this.#forgetDropped.run(partitionId);
   }
 
-  #firstRows(sizes: Statement, from: bigint, to: bigint): RowSize[] {
+  #firstRows(sizes: Statement, from: bigint, to: bigint, left: Budget): RowSize[] {
     const rows: RowSize[] = [];
-    let sizeBytes = 0n;
     for (const row of sizes.iterate(from, to) as Iterable<RowSize>) {
       rows.push(row);
-      sizeBytes += row.sizeBytes;
-      if (rows.length >= stepLimitRows || sizeBytes >= stepLimitBytes) break;
+      left.rows -= 1;
+      left.sizeBytes -= Number(row.sizeBytes);
+      if (left.rows <= 0 || left.sizeBytes <= 0) break;
     }
     return rows;
   }
 
   #releasable(): Releasable[] {
-    const slowest = new Map<number, bigint>();
-    const registered = new Set<string>();
+    const groupsOf = new Map<string, ReadonlyMap<number, bigint>[]>();
     for (const group of this.#registrations.groups()) {
-      const topics = this.#registrations.topics(group);
       const commits = this.#groups.commits(group);
-      for (const topic of topics) registered.add(topic);
-      for (const { id } of this.#topics.partitionsOf(topics)) {
-        const next = commits.get(id) ?? 0n;
-        const before = slowest.get(id);
-        if (before === undefined || next < before) slowest.set(id, next);
+      for (const topic of this.#registrations.topics(group)) {
+        const others = groupsOf.get(topic);
+        if (others === undefined) groupsOf.set(topic, [commits]);
+        else others.push(commits);
       }
     }
-    const unread = (this.#compactTopics.all() as string[]).filter((topic) => !registered.has(topic));
-    const releasable: Releasable[] = [];
-    for (const { id } of this.#topics.partitionsOf([...registered, ...unread])) {
-      const row = this.#topics.partitionById(id);
-      if (row === null) continue;
-      const next = slowest.get(id) ?? row.end;
-      const below = next < row.end ? next : row.end;
-      releasable.push({ partitionId: id, cleanup: row.cleanup, earliest: row.earliest, below });
-    }
-    return releasable;
+    return (this.#partitions.all() as PartitionState[]).flatMap(({ id, topic, cleanup, earliest, end }) => {
+      const groups = groupsOf.get(topic) ?? [];
+      // A data topic that nobody has keeps everything; of a compacted one nobody misses the tombstones.
+      if (groups.length === 0 && cleanup === "delete") return [];
+      const partitionId = Number(id);
+      const slowest = groups
+        .map((commits) => commits.get(partitionId) ?? 0n)
+        .reduce((least, next) => (next < least ? next : least), end);
+      return slowest > earliest ? [{ partitionId, cleanup, earliest, below: slowest }] : [];
+    });
   }
 }

@@ -66,7 +66,7 @@ export class Store {
     this.#groups = groups;
     this.fetches = new FetchDesk(log, reads, send);
     this.#members = new Membership(leases, groups, settings.leaseMs, send);
-    const retention = new Retention(log.database, topics, registrations, groups);
+    const retention = new Retention(log.database, registrations, groups);
     this.#maintenance = new Maintenance(log, retention, space);
     this.#watch = new Watch(() => this.#look());
 
@@ -244,7 +244,7 @@ export class Store {
       const logVersion = this.#log.dataVersion();
       const news = logVersion !== this.#logVersion;
       this.#logVersion = logVersion;
-      if (news) this.fetches.wakeAll();
+      if (news) this.fetches.wakeAll().catch((error: unknown) => this.#members.fail(error));
       const topicsVersion = this.#topics.version();
       if (topicsVersion !== this.#topicsVersion) this.#rebalance(topicsVersion);
       const leasesVersion = this.#leases.dataVersion();
