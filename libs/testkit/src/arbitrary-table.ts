@@ -13,7 +13,9 @@ import * as fc from "fast-check";
 
 const text = fc.string({ unit: "binary", maxLength: 40 });
 const name = fc.oneof(
-  fc.array(fc.constantFrom(..."abcxyz_"), { minLength: 1, maxLength: 8 }).map((letters) => letters.join("")),
+  fc
+    .array(fc.constantFrom("a", "b", "c", "x", "y", "z", "_"), { minLength: 1, maxLength: 8 })
+    .map((letters) => letters.join("")),
   fc.constantFrom("my-col", "my_col", "my.col", "1st", "_1st", "Ünï", "a b", "a,b%"),
   fc.string({ unit: "binary", minLength: 1, maxLength: 6 }),
 );

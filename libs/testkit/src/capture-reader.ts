@@ -9,7 +9,7 @@ import type {
   TableSchema,
   Value,
 } from "@datatrace/core";
-import { SourceText, UNCHANGED, tableId } from "@datatrace/core";
+import { SourceText, UNCHANGED } from "@datatrace/core";
 import { waitFor } from "./wait-for.ts";
 
 /** No wait of a test may be longer. */
@@ -143,13 +143,6 @@ export async function startCapture(
   const { position, unseen } = await source.createStream(signal);
   const described = await source.describeTables(tables, signal);
   return { position, unseen, schemas: described.map(({ schema }) => schema) };
-}
-
-/** The schema of a table among several. */
-export function schemaOf(schemas: readonly TableSchema[], name: TableName): TableSchema {
-  const schema = schemas.find((candidate) => tableId(candidate.name) === tableId(name));
-  if (schema === undefined) throw new Error("no schema of this table");
-  return schema;
 }
 
 /** Changes without transactions around them: batches may end anywhere. */

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, it } from "vitest";
 import type { CreateEventLog, EventLogHarness } from "./event-log-harness.ts";
 import { EventLogModel } from "./event-log-model.ts";
-import type { ModelRecord, ModelStep } from "./event-log-model.ts";
+import type { ModelRecord, ModelStep } from "./event-log-model-step.ts";
 
 const recordCount = 10_000;
 

@@ -1,46 +1,11 @@
 import { DataTraceError } from "@datatrace/core";
-import type { AppendedRange, EventLog, LogRecord, LogWriter, TopicPartition } from "@datatrace/core";
+import type { AppendedRange, EventLog, LogRecord, LogWriter } from "@datatrace/core";
 import { expect } from "vitest";
 import { expectCode, textRecord, unique } from "./event-log-case.ts";
 import type { EventLogHarness } from "./event-log-harness.ts";
+import type { Place } from "./event-log-model-place.ts";
+import type { ModelRecord, ModelStep } from "./event-log-model-step.ts";
 import { nameOf, Probe } from "./event-log-probe.ts";
-
-/** One step of a random run. Numbers are taken modulo what there is. */
-export type ModelStep =
-  | { readonly kind: "append"; readonly records: readonly ModelRecord[] }
-  | { readonly kind: "read" }
-  | { readonly kind: "read_some"; readonly polls: number }
-  | { readonly kind: "seek"; readonly place: number; readonly to: number }
-  | { readonly kind: "pause"; readonly place: number }
-  | { readonly kind: "resume"; readonly place: number }
-  | { readonly kind: "commit"; readonly place: number }
-  | { readonly kind: "reclaim" }
-  | { readonly kind: "latest" }
-  | { readonly kind: "fence" }
-  | { readonly kind: "reopen_reader" }
-  | { readonly kind: "restart" };
-
-export interface ModelRecord {
-  readonly place: number;
-  readonly key: number;
-  readonly tombstone: boolean;
-  readonly sizeBytes: number;
-}
-
-interface ModelledRecord {
-  readonly offset: bigint;
-  readonly key: string;
-  readonly value: string | null;
-}
-
-interface Place extends TopicPartition {
-  readonly compacted: boolean;
-  readonly records: ModelledRecord[];
-  /** Where the reader goes on. */
-  position: bigint;
-  committed: bigint;
-  paused: boolean;
-}
 
 /** A log and the simplest thing that should behave like it: one list of records per partition. */
 export class EventLogModel implements AsyncDisposable {
