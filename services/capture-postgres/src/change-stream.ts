@@ -22,6 +22,8 @@ export interface StreamSettings {
   readonly heartbeatMs: number;
   /** How often the catalog is compared with what is being followed. */
   readonly catalogWatchMs: number;
+  /** Silence of a server that is asked to answer, after which the connection counts as lost. */
+  readonly silenceMs: number;
 }
 
 /** What a stream works with. */
@@ -53,6 +55,7 @@ export class ChangeStream implements AsyncDisposable {
   /** The position is to be given out without delay once it is as far as this. */
   #hurryTo: Lsn = 0n;
   #pingedMs = 0;
+  readonly #closing = new AbortController();
   #watching: Promise<void> | null = null;
 
   private constructor(
@@ -122,7 +125,7 @@ export class ChangeStream implements AsyncDisposable {
         const now = performance.now();
         if (now >= nextWatchMs && this.#watching === null) {
           nextWatchMs = now + catalogWatchMs;
-          this.#watching = this.#lookAround(signal);
+          this.#watching = this.#lookAround(AbortSignal.any([signal, this.#closing.signal]));
         }
         const beat = now >= nextBeatMs || (this.#hurryTo > 0n && this.#assembler.end >= this.#hurryTo);
         const batch = this.#assembler.take() ?? (beat ? this.#assembler.takeIdle() : null);
@@ -138,12 +141,13 @@ export class ChangeStream implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
     await this.#connection?.[Symbol.asyncDispose]();
     await this.#watching;
   }
 
   async #connect(startAt: Lsn, senderTimeoutMs: number, signal: AbortSignal): Promise<void> {
-    const { sessions, slot, names } = this.#parts;
+    const { sessions, slot, names, settings } = this.#parts;
     // A third of the server's patience; a server without a limit still wants to know what it may throw away.
     const statusIntervalMs = Math.min(10_000, senderTimeoutMs > 0 ? senderTimeoutMs / 3 : 10_000);
     const options = {
@@ -153,7 +157,8 @@ export class ChangeStream implements AsyncDisposable {
       publication: names.publication,
       startAt,
       statusIntervalMs,
-      silenceTimeoutMs: Math.max(60_000, 2 * senderTimeoutMs),
+      // A server that decodes a large transaction answers only when its own patience runs out.
+      silenceTimeoutMs: Math.max(settings.silenceMs, 2 * senderTimeoutMs),
     };
     for (let attempt = 1; this.#connection === null; attempt += 1) {
       await slot.release(signal);

@@ -34,7 +34,7 @@ export class PostgresBed implements CaptureBed {
       capture: this.captureId(capture),
       parallelReads: 4,
       logger: this.#logger,
-      stream: { limits: { maxEvents, maxBytes }, heartbeatMs, catalogWatchMs: 200 },
+      stream: { limits: { maxEvents, maxBytes }, heartbeatMs, catalogWatchMs: 200, silenceMs: 1_000 },
     });
   }
 

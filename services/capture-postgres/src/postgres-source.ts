@@ -45,6 +45,7 @@ const defaultStream: StreamSettings = {
   limits: { maxEvents: 5_000, maxBytes: 4 * 1024 * 1024 },
   heartbeatMs: 5_000,
   catalogWatchMs: 2_000,
+  silenceMs: 60_000,
 };
 
 /** A PostgreSQL database from 14 on, read through a publication and a logical replication slot of its own. */
