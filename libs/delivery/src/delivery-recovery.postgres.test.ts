@@ -184,6 +184,8 @@ test("I7: a target that dies in the middle and comes back loses nothing", { time
   expect(await writes(bed)).toEqual([200, 200, 200]);
   expect(bed.logger.of("partition is held up, tries again").length).toBeGreaterThan(0);
   expect(bed.logger.of("partition goes on").length).toBeGreaterThan(0);
+  // Waited for, not given up and looked at again later.
+  expect(bed.logger.of("table stopped")).toEqual([]);
 });
 
 test(

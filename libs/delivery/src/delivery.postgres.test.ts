@@ -24,6 +24,7 @@ import {
   targetOf,
   update,
 } from "./delivery-bed.ts";
+import { silentObserver } from "./observer.ts";
 import type { Change, PublishedTopic } from "./delivery-bed.ts";
 
 const deadlineMs = 20_000;
@@ -218,7 +219,11 @@ test("I3: a partial update of a missing row asks for it through the log, until i
 test("I2: the log is told what is applied, and never more", async () => {
   await using bed = await openBed();
   const items = await bed.publish();
-  await using running = bed.start();
+  let looks = 0;
+  const lag = (): void => {
+    looks += 1;
+  };
+  await using running = bed.start({ observer: { ...silentObserver, lag } });
   await running.applied(await items.append([insert(item(1)), insert(item(2))]));
   await waitFor(async () => (await bed.log.groupProgress(deliveryId)).some(({ next }) => next === 2n), {
     deadlineMs,
@@ -228,6 +233,9 @@ test("I2: the log is told what is applied, and never more", async () => {
   await bed.query("LOCK TABLE shop.items IN ACCESS EXCLUSIVE MODE");
   const ends = await items.append([insert(item(3))]);
   await running.until("the change to be on its way", ({ lagRows }) => lagRows === 1n);
+  // Each look is followed by a hint: after the second look the first hint is over.
+  const seen = looks;
+  await waitFor(() => looks >= seen + 2, { deadlineMs, what: "two more looks" });
   expect((await bed.log.groupProgress(deliveryId)).map(({ next }) => next)).toEqual([2n]);
   await bed.query("COMMIT");
   await running.applied(ends);
@@ -302,13 +310,10 @@ test("a large row makes a small batch, and all of them arrive", { timeout: 60_00
   let largest = 0;
   await using running = bed.start({
     observer: {
+      ...silentObserver,
       applied: ({ sizeBytes }) => {
         largest = Math.max(largest, sizeBytes);
       },
-      latency: () => undefined,
-      retried: () => undefined,
-      quarantined: () => undefined,
-      lag: () => undefined,
     },
   });
   await running.applied([{ topic: items.topic, partition: 0, last: 19n }], 50_000);
