@@ -3,6 +3,8 @@ import type { CanonicalKind, PartialUpdate, Row, TableName, TableSchema } from "
 import { quoteName, quoteTable, textEncoder } from "@datatrace/postgres";
 import type { Statement, TextEncoder } from "@datatrace/postgres";
 import { arrayElement, arrayLiteral } from "./array-literal.ts";
+import { binaryColumn } from "./binary-array.ts";
+import type { BinaryColumn } from "./binary-array.ts";
 import type { HelperTables } from "./helper-tables.ts";
 import type { TargetColumn, TargetTableShape, TargetType } from "./target-catalog.ts";
 
@@ -16,6 +18,8 @@ interface ColumnPlan {
   /** `unnest` would take an array of arrays apart: such cells travel as text, and this cast follows. */
   readonly cast: string;
   readonly text: TextEncoder;
+  /** Null where only text will do. */
+  readonly binary: BinaryColumn | null;
   /** Its texts mean the same without quotes. */
   readonly isBare: boolean;
 }
@@ -28,6 +32,8 @@ const rowsPerStatement = 250;
 
 /** Kinds whose texts are digits, letters, signs and points only. */
 const bareKinds: ReadonlySet<CanonicalKind> = new Set(["boolean", "int16", "int32", "int64", "float32", "float64"]);
+
+const float4: TargetType = { schema: "pg_catalog", name: "float4", kind: "b", labels: null };
 
 let lastName = 0;
 
@@ -124,13 +130,14 @@ function columnPlan(schema: TableSchema, index: number, target: TargetColumn): C
   invariant(column !== undefined, "a column index of the schema's own");
   const nested = target.element !== null;
   // A float4's text means another number when read as float8: it is read as what it is, and widened by the server.
-  const scalar = column.type.kind === "float32" ? "pg_catalog.float4" : typeSql(target.type);
+  const scalar = typeSql(column.type.kind === "float32" ? float4 : target.type);
   return {
     index,
     name: quoteName(column.name),
     parameterType: nested ? "pg_catalog.text" : scalar,
     cast: nested ? `::${typeSql(target.type)}` : "",
     text: textEncoder(column.type),
+    binary: binaryColumn(column.type.kind, column.type.kind === "float32" ? float4 : target.type),
     isBare: bareKinds.has(column.type.kind),
   };
 }
@@ -165,8 +172,9 @@ function matches(keys: readonly ColumnPlan[]): string {
   return keys.map((column) => `t.${column.name} = ${cell(column)}`).join(" AND ");
 }
 
-function parameters(columns: readonly ColumnPlan[], rows: readonly Row[]): string[] {
-  return columns.map((column) => columnLiteral(column, rows));
+/** A cell without a binary form (the source's own text, say) makes its column text, for the target to judge. */
+function parameters(columns: readonly ColumnPlan[], rows: readonly Row[]): (string | Buffer)[] {
+  return columns.map((column) => column.binary?.(rows, column.index) ?? columnLiteral(column, rows));
 }
 
 /** The cells of one column as an array literal. The busiest loop of the sink. */
