@@ -4,6 +4,7 @@ import Database from "better-sqlite3";
 import { DatabaseError } from "pg";
 import type { DataTraceProcess } from "../workload/datatrace-process.ts";
 import type { Random } from "../workload/random.ts";
+import type { Workload } from "../workload/workload.ts";
 import { connected } from "./arena.ts";
 import type { Arena, Side } from "./arena.ts";
 import type { Fault, FrozenFault, PlainFault } from "./faults.ts";
@@ -17,6 +18,7 @@ export interface Scene {
   readonly names: PipelineNames;
   /** The SQLite file that the log's appends go to. */
   readonly logFile: string;
+  readonly workload: Pick<Workload, "pause" | "resume">;
 }
 
 /** How long a failpoint may take to be reached after its process was started. */
@@ -74,7 +76,7 @@ const frozen: Readonly<Record<FrozenFault, (scene: Scene, process: DataTraceProc
     await succeed(scene, "sink", process, 0);
   },
   "freeze sink before its transaction past its successor": async (scene, process) => {
-    await succeed(scene, "sink", process, 0);
+    await succeed(scene, "sink", process, 0, async () => await quiet(scene));
   },
   "freeze capture in its append": async (scene, process) => {
     // It holds the log's lock: its successor can only wait until it wakes.
@@ -90,15 +92,23 @@ const frozen: Readonly<Record<FrozenFault, (scene: Scene, process: DataTraceProc
   },
 };
 
-/** Long enough for capture to have a batch in hand, and for its acknowledgements to leave if they were made too early. */
-const lockedMs = 2_500;
+/** Long enough for capture to have a batch in hand that the log does not take. */
+const lockedMs = 2_000;
 
-async function killBehindLock({ stage, logFile }: Scene): Promise<void> {
-  const part = stage.partFor("capture");
-  await stage.process(part);
-  using _lock = lockFile(logFile);
+/**
+ * Capture must be streaming when the lock falls: one that is starting, or whose batch does not move the position, has
+ * nothing that it could acknowledge too early.
+ */
+async function killBehindLock(scene: Scene): Promise<void> {
+  const part = scene.stage.partFor("capture");
+  const before = await progress(scene, "capture");
+  await waitFor(async () => (await progress(scene, "capture")) > before, {
+    deadlineMs: successorDeadlineMs,
+    what: "capture to acknowledge",
+  });
+  using _lock = lockFile(scene.logFile);
   await delay(lockedMs);
-  await stage.kill(part);
+  await scene.stage.kill(part);
 }
 
 /** Takes SQLite's write lock of a database file as another process would. */
@@ -158,6 +168,7 @@ async function succeed(
   part: "capture" | "sink",
   frozenProcess: DataTraceProcess,
   wakeAfterMs: number,
+  beforeWaking: () => Promise<void> = async () => {},
 ): Promise<void> {
   const before = await progress(scene, part);
   const pair = scene.stage.replace(part);
@@ -170,12 +181,29 @@ async function succeed(
       deadlineMs: successorDeadlineMs,
       what: `the successor of a frozen ${part} to work`,
     });
+    await beforeWaking();
   } finally {
     frozenProcess.signal("SIGCONT");
   }
   await delay(scene.random.int(200, 1_500));
   // The survivor has to go on alone, whichever it is.
   if (pair !== null) await frozenProcess.kill();
+  scene.workload.resume();
+}
+
+/** Stops the load and waits until the successor has applied all: nothing will cover up what the woken one writes. */
+async function quiet(scene: Scene): Promise<void> {
+  scene.workload.pause();
+  let last = -1n;
+  await waitFor(
+    async () => {
+      const now = await progress(scene, "sink");
+      const stands = now === last;
+      last = now;
+      return stands;
+    },
+    { deadlineMs: successorDeadlineMs, what: "the successor to have applied all", intervalMs: 1_500 },
+  );
 }
 
 /** Something that only grows, and only when the part does its work: acknowledged bytes of the slot, offsets in the target. */

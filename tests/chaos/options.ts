@@ -30,7 +30,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
   });
   return {
     seed: wholeNumber(values.seed ?? String(Date.now() % 1_000_000)),
-    rounds: wholeNumber(values.rounds ?? (values.short ? "4" : "200")),
+    rounds: wholeNumber(values.rounds ?? (values.short ? "3" : "200")),
     only: values.only === undefined ? null : wholeNumber(values.only),
     short: values.short,
     faults: values.faults?.split(",") ?? null,

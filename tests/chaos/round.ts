@@ -88,11 +88,11 @@ export async function runRound(
   await keepEverything(log, pipeline, schema);
 
   const stage = new Stage(folder, file, plan.topology);
-  const scene: Scene = { arena, stage, random: plan.random.fork(1), names, logFile: join(log, "log.sqlite") };
   const workload = new Workload(
     { url: arena.source.directUrl, schema, random: plan.random.fork(2), clients: 5, transactionsPerSecond },
     true,
   );
+  const scene: Scene = { arena, stage, random: plan.random.fork(1), names, logFile: join(log, "log.sqlite"), workload };
   const problems: string[] = [];
   const faults: InjectedFault[] = [];
   let audit: AuditResult | null = null;
@@ -136,7 +136,6 @@ export async function runRound(
     if (compared.differences > 0) problems.push(`${compared.differences} rows differ`, ...compared.examples);
     tell(JSON.stringify(compared));
     if (!(await stage.stop())) problems.push("a part did not end with code 0 within 10 s of SIGTERM");
-    problems.push(...stage.selfExits.map(({ part, code, why }) => `${part} gave up with code ${code}: ${why}`));
     const logAudit = new LogAudit();
     for await (const change of loggedChanges(log, pipeline, schema, AbortSignal.timeout(60_000))) logAudit.add(change);
     const { ledger, totals } = await connected(
@@ -148,10 +147,13 @@ export async function runRound(
     tell(JSON.stringify(audit));
     if (audit.failures > 0) problems.push(`log: ${audit.failures} failures`, ...audit.examples);
     problems.push(...(await quarantined(arena, names)));
-    if (problems.length === 0) problems.push(...(await decommission(arena, names, file)));
+    if (problems.length === 0 && stage.selfExits.length === 0)
+      problems.push(...(await decommission(arena, names, file)));
   } catch (error) {
     problems.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
+  // Whatever else went wrong: this is why.
+  problems.push(...stage.selfExits.map(({ part, code, why }) => `${part} gave up with code ${code}: ${why}`));
   await workload.stop().catch((error: unknown) => problems.push(`workload: ${String(error)}`));
   if (problems.length > 0) await writeFile(join(folder, "output.txt"), stage.lines().join("\n"));
   await stage.abandon();

@@ -36,6 +36,7 @@ export class Workload {
   readonly #counts = { committed: 0, rolledBack: 0, unknown: 0 };
   #running: Promise<unknown> = Promise.resolve();
   #early: boolean;
+  #resumed: PromiseWithResolvers<void> | null = null;
 
   /** `early`: transactions are marked in the ledger as begun before the capture's stream was known to exist. */
   constructor(options: WorkloadOptions, early: boolean) {
@@ -52,6 +53,16 @@ export class Workload {
     this.#early = false;
   }
 
+  /** No transaction begins until `resume`; those that are open go on to their end. */
+  pause(): void {
+    this.#resumed ??= Promise.withResolvers<void>();
+  }
+
+  resume(): void {
+    this.#resumed?.resolve();
+    this.#resumed = null;
+  }
+
   start(): void {
     const clients = Array.from({ length: this.#options.clients }, (_, index) =>
       this.#client(this.#options.random.fork(index), index === 0),
@@ -64,6 +75,7 @@ export class Workload {
   /** Lets the open transactions end. @throws what ended a client: a statement that the server refuses is a bug here. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.resume();
     await this.#running;
   }
 
@@ -74,6 +86,7 @@ export class Workload {
       if (client === null) continue;
       try {
         while (!this.#stop.signal.aborted) {
+          await this.#resumed?.promise;
           const begunMs = performance.now();
           if (mayAlter && this.#counts.committed > 250 * (this.#added.length + 1))
             await this.#addColumn(client, random);
