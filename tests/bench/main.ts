@@ -1,4 +1,4 @@
-import { startPostgres, temporaryDirectory } from "@datatrace/testkit";
+import { startPostgres, temporaryDirectory, waitFor } from "@datatrace/testkit";
 import { Client } from "pg";
 import { BenchPipeline, batchRows, partitions } from "./bench-pipeline.ts";
 import { benchSchema, benchTableDdl, fillBenchTable } from "./bench-table.ts";
@@ -89,6 +89,13 @@ async function benchDrain(pipeline: BenchPipeline): Promise<void> {
   await sourceClient.query("SELECT pg_create_logical_replication_slot('bench_raw', 'pgoutput')");
   await fillBenchTable(sourceClient, "rows", rows + 1, 2 * rows);
   const stream = await rawStream(source.url, "bench_raw", "bench_raw", rows);
+  // The server notices only after a moment that the reader has gone.
+  await waitFor(
+    async () =>
+      (await sourceClient.query("SELECT FROM pg_replication_slots WHERE active AND slot_name = 'bench_raw'"))
+        .rowCount === 0,
+    { deadlineMs: 30_000, what: "the raw slot to be free" },
+  );
   await sourceClient.query("SELECT pg_drop_replication_slot('bench_raw')");
   const before = await pipeline.logged();
   await using run = pipeline.start("capture");

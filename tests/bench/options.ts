@@ -20,12 +20,12 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
       profile: { type: "string" },
     },
   });
-  const rows = Number(values.rows ?? (values.short ? "150000" : "1000000"));
+  const rows = Number(values.rows ?? (values.short ? "80000" : "1000000"));
   if (!Number.isInteger(rows) || rows < 10_000) throw new Error("--rows takes a whole number from 10000");
   return {
     short: values.short,
     rows,
-    latencySeconds: values.short ? 5 : 20,
+    latencySeconds: values.short ? 4 : 20,
     rates: values.short ? [1_000] : [1_000, 2_000],
     profile: values.profile ?? null,
   };
