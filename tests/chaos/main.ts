@@ -18,7 +18,7 @@ const fullSize: RoundSize = { atFailpoints: 2, plain: 3 };
 const shortSize: RoundSize = { atFailpoints: 5, plain: 3 };
 /** Hits of each fault that a full run must have; a run of fewer rounds cannot reach every fault that often. */
 const fullMark = { rounds: 100, hits: 3 };
-const shortShare = 0.5;
+const shortShare = 0.3;
 
 function print(line: unknown): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
