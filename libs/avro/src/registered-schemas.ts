@@ -33,7 +33,7 @@ export async function registerTable(
 
 /** The schema of an id, as Avro JSON. @throws DataTraceError `registry.schema_unknown`. */
 export async function schemaText(registry: SchemaRegistry, id: number, signal?: AbortSignal): Promise<string> {
-  return await remembered(known(registry).texts, id, () => registry.byId(id, signal));
+  return await remembered(known(registry).texts, id, () => registry.byId(id), signal);
 }
 
 async function register(
@@ -43,7 +43,7 @@ async function register(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const { ids, texts } = known(registry);
-  const id = await remembered(ids, `${subject} ${schema}`, () => registry.register(subject, schema, signal));
+  const id = await remembered(ids, `${subject} ${schema}`, () => registry.register(subject, schema), signal);
   texts.set(id, Promise.resolve(schema));
   return id;
 }
@@ -57,17 +57,34 @@ function known(registry: SchemaRegistry): Known {
   return entry;
 }
 
-/** One call for all who ask at the same time. */
-async function remembered<K, V>(map: Map<K, Promise<V>>, key: K, load: () => Promise<V>): Promise<V> {
-  let pending = map.get(key);
-  if (pending === undefined) {
-    pending = load();
-    map.set(key, pending);
-  }
+/**
+ * One call for all who ask at the same time. It carries nobody's signal: whoever stops waiting must not end what the
+ * others wait for.
+ */
+async function remembered<K, V>(
+  map: Map<K, Promise<V>>,
+  key: K,
+  load: () => Promise<V>,
+  signal: AbortSignal | undefined,
+): Promise<V> {
+  signal?.throwIfAborted();
+  const pending = map.get(key) ?? begin(map, key, load);
+  if (signal === undefined) return await pending;
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
   try {
-    return await pending;
-  } catch (error) {
-    if (map.get(key) === pending) map.delete(key);
-    throw error;
+    return await Promise.race([pending, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
+}
+
+function begin<K, V>(map: Map<K, Promise<V>>, key: K, load: () => Promise<V>): Promise<V> {
+  const pending = load();
+  map.set(key, pending);
+  pending.catch(() => {
+    if (map.get(key) === pending) map.delete(key);
+  });
+  return pending;
 }
