@@ -18,6 +18,8 @@ export interface Scene {
   readonly names: PipelineNames;
   /** The SQLite file that the log's appends go to. */
   readonly logFile: string;
+  /** Its other file, with the members of groups. */
+  readonly leasesFile: string;
   readonly workload: Pick<Workload, "pause" | "resume">;
 }
 
@@ -123,6 +125,20 @@ function lockFile(file: string): Disposable {
   };
 }
 
+/** Nobody is in the middle of a write to it. */
+function isFree(file: string): boolean {
+  const database = new Database(file, { timeout: 0, fileMustExist: true });
+  try {
+    database.exec("BEGIN IMMEDIATE; ROLLBACK");
+    return true;
+  } catch (error) {
+    if (error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY")) return false;
+    throw error;
+  } finally {
+    database.close();
+  }
+}
+
 async function always(work: Promise<void>): Promise<boolean> {
   await work;
   return true;
@@ -154,7 +170,13 @@ async function planned(plan: { readonly fired: Promise<void>; cancel(): void }):
 
 async function freeze(scene: Scene, part: "capture" | "sink"): Promise<boolean> {
   const process = await scene.stage.process(part);
-  if (!process.signal("SIGSTOP")) return false;
+  for (;;) {
+    if (!process.signal("SIGSTOP")) return false;
+    if (isFree(scene.logFile) && isFree(scene.leasesFile)) break;
+    // In the middle of a write nobody can succeed it: that is another fault, "freeze capture in its append".
+    process.signal("SIGCONT");
+    await delay(scene.random.int(1, 20));
+  }
   await succeed(scene, part, process, 0);
   return true;
 }

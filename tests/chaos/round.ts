@@ -92,7 +92,8 @@ export async function runRound(
     { url: arena.source.directUrl, schema, random: plan.random.fork(2), clients: 5, transactionsPerSecond },
     true,
   );
-  const scene: Scene = { arena, stage, random: plan.random.fork(1), names, logFile: join(log, "log.sqlite"), workload };
+  const [logFile, leasesFile] = [join(log, "log.sqlite"), join(log, "leases.sqlite")];
+  const scene: Scene = { arena, stage, random: plan.random.fork(1), names, logFile, leasesFile, workload };
   const problems: string[] = [];
   const faults: InjectedFault[] = [];
   let audit: AuditResult | null = null;

@@ -136,6 +136,9 @@ export interface Sink extends AsyncDisposable {
   ): Promise<readonly (TopicPartition & { readonly key: Uint8Array })[]>;
   /** Requests stored by `apply` and not yet answered by a full row. */
   openRereads(delivery: string, signal: AbortSignal): Promise<readonly RereadRequest[]>;
-  /** What `decommission` would remove, in words; then does it when `apply`. Target tables and their rows stay. */
+  /**
+   * What `decommission` would remove, in words, empty when there is nothing; then does it when `apply`. Target tables and
+   * their rows stay.
+   */
   decommission(delivery: string, apply: boolean, signal: AbortSignal): Promise<readonly string[]>;
 }

@@ -74,7 +74,7 @@ export class GroupStore {
   join(member: string, group: string, topics: readonly string[]): void {
     const nowMs = monotonicMs();
     this.#putMember.run(member, group, JSON.stringify(topics), this.#leaseMs, nowMs + this.#leaseMs);
-    this.#removeExpired.all({ nowMs });
+    for (const other of this.#expired(nowMs)) if (other !== group) this.rebalance(other);
     this.rebalance(group);
   }
 
@@ -90,8 +90,12 @@ export class GroupStore {
 
   /** Removes members whose lease has run out, and gives their partitions away. */
   expire(): void {
-    const groups = new Set(this.#removeExpired.all({ nowMs: monotonicMs() }) as string[]);
-    for (const group of groups) this.rebalance(group);
+    for (const group of this.#expired(monotonicMs())) this.rebalance(group);
+  }
+
+  /** Removes members whose lease has run out, of any group. Whoever calls it spreads those groups' partitions anew. */
+  #expired(nowMs: number): ReadonlySet<string> {
+    return new Set(this.#removeExpired.all({ nowMs }) as string[]);
   }
 
   /** Brings the assignments of a group in line with its live members and the topics there are. */

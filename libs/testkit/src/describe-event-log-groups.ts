@@ -111,6 +111,30 @@ export function describeGroups(create: CreateEventLog): void {
       });
     });
 
+    it("I7: hand over the partitions of a dead member though another group joins at that moment", async () => {
+      const { log, harness } = shared;
+      const topic = await newTopic(log, "delete", 2);
+      const elsewhere = await newTopic(log);
+      const group = unique("group");
+      await using one = await Probe.open(log, group, [topic.name]);
+      await using child = await one.during(EventLogProcess.start(harness));
+      child.begin({ do: "read", group, topics: [topic.name] });
+      await one.until(() => child.held.size === 1, "one partition each");
+      await child.kill();
+      const done = new AbortController();
+      // So often that one of these joins is the first to see that the lease has run out.
+      const joining = (async () => {
+        while (!done.signal.aborted)
+          await (await log.openReader(unique("other"), [elsewhere.name]))[Symbol.asyncDispose]();
+      })();
+      try {
+        await one.until(() => one.held.size === 2, "the partition of the dead member");
+      } finally {
+        done.abort();
+        await joining;
+      }
+    });
+
     it("I7: take back a member that was frozen for longer than its lease", async () => {
       const { log, harness } = shared;
       const topic = await newTopic(log, "delete", 2);

@@ -191,6 +191,8 @@ export function describeSinkPrepare(harness: SinkHarness): void {
     expect(await sink.progress(delivery, never)).toEqual([]);
     expect(await sink.parkedKeys(delivery, [taken], never)).toEqual([]);
     expect(await sink.progress("another", never)).toHaveLength(1);
+    // What another delivery still uses is none of this one's: there is nothing left to be removed.
+    expect(await sink.decommission(delivery, false, never)).toEqual([]);
 
     await sink.decommission("another", true, never);
     expect(await bed.helperTables()).toEqual([]);

@@ -35,12 +35,13 @@ export async function decommissionDelivery(
         await session.send({ text: `DELETE FROM ${table} WHERE delivery = $1`, values: [delivery] });
       if (last) await dropHelperTables(session, tables, all);
     }
-    return [
-      `${offsets} stored offsets of delivery ${delivery}`,
-      `${quarantined} quarantined changes and ${rereads} open requests for rows`,
-      `the record of ${units} target tables (the tables and their rows stay)`,
-      ...(last ? [`the helper tables in schema ${tables.schema}`] : []),
-    ];
+    const found = [
+      { count: offsets, what: `${offsets} stored offsets of delivery ${delivery}` },
+      { count: quarantined, what: `${quarantined} quarantined changes` },
+      { count: rereads, what: `${rereads} open requests for rows` },
+      { count: units, what: `the record of ${units} target tables (the tables and their rows stay)` },
+    ].flatMap(({ count, what }) => (count === 0 ? [] : [what]));
+    return last ? [...found, `the helper tables in schema ${tables.schema}`] : found;
   });
 }
 
