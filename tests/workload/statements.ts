@@ -210,6 +210,12 @@ const evolving: Readonly<Record<string, Write>> = {
     recorded("evolving", "'d'", "DELETE FROM evolving WHERE id = $1", [random.int(1, range.evolving)]),
 };
 
+/** Carries the newest columns of `evolving`: one that is NULL in every row reaches the target with the next change only. */
+export function lastWrite(): Statement {
+  const some = "WHERE id = (SELECT min(id) FROM evolving)";
+  return recorded("evolving", "'u'", `UPDATE evolving SET label = 'last', ${fresh} ${some}`);
+}
+
 /** Statements that change a few thousand rows each. */
 const bulk: Readonly<Record<string, Write>> = {
   update: () => recorded("account", "'u'", `UPDATE account SET balance = balance + 1, ${fresh} WHERE id <= 3500`),

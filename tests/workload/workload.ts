@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Client, DatabaseError } from "pg";
 import { copyIn } from "./copy-in.ts";
 import type { Random } from "./random.ts";
-import { bulkWrite, smallWrite } from "./statements.ts";
+import { bulkWrite, lastWrite, smallWrite } from "./statements.ts";
 import type { Statement } from "./statements.ts";
 
 export interface WorkloadOptions {
@@ -34,7 +34,7 @@ export class Workload {
   readonly #stop = new AbortController();
   readonly #added: string[] = [];
   readonly #counts = { committed: 0, rolledBack: 0, unknown: 0 };
-  #running: Promise<unknown> = Promise.resolve();
+  #running: Promise<unknown> | null = null;
   #early: boolean;
   #resumed: PromiseWithResolvers<void> | null = null;
 
@@ -72,11 +72,25 @@ export class Workload {
     this.#running.catch(() => undefined);
   }
 
-  /** Lets the open transactions end. @throws what ended a client: a statement that the server refuses is a bug here. */
+  /**
+   * Lets the open transactions end, and writes once more.
+   * @throws what ended a client: a statement that the server refuses is a bug here.
+   */
   async stop(): Promise<void> {
     this.#stop.abort();
     this.resume();
+    if (this.#running === null) return;
     await this.#running;
+    this.#running = null;
+    await this.#writeLast();
+  }
+
+  async #writeLast(): Promise<void> {
+    const client = await this.#connect();
+    // A server that is gone is what the round has failed of.
+    if (client === null) return;
+    await run(client, lastWrite());
+    await client.end();
   }
 
   async #client(random: Random, mayAlter: boolean): Promise<void> {
