@@ -103,14 +103,19 @@ const lockedMs = 2_000;
  */
 async function killBehindLock(scene: Scene): Promise<void> {
   const part = scene.stage.partFor("capture");
-  const before = await progress(scene, "capture");
-  await waitFor(async () => (await progress(scene, "capture")) > before, {
-    deadlineMs: successorDeadlineMs,
-    what: "capture to acknowledge",
-  });
+  await worksOn(scene, "capture");
   using _lock = lockFile(scene.logFile);
   await delay(lockedMs);
   await scene.stage.kill(part);
+}
+
+/** Until the part has got further than it is now. */
+async function worksOn(scene: Scene, part: "capture" | "sink"): Promise<void> {
+  const before = await progress(scene, part);
+  await waitFor(async () => (await progress(scene, part)) > before, {
+    deadlineMs: successorDeadlineMs,
+    what: `${part} to get on`,
+  });
 }
 
 /** Takes SQLite's write lock of a database file as another process would. */
@@ -170,6 +175,8 @@ async function planned(plan: { readonly fired: Promise<void>; cancel(): void }):
 
 async function freeze(scene: Scene, part: "capture" | "sink"): Promise<boolean> {
   const process = await scene.stage.process(part);
+  // One that had not begun would be the successor when it wakes.
+  await worksOn(scene, part);
   for (;;) {
     if (!process.signal("SIGSTOP")) return false;
     if (isFree(scene.logFile) && isFree(scene.leasesFile)) break;

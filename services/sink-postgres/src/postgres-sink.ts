@@ -98,7 +98,7 @@ export class PostgresSink implements Sink {
   async prepare(delivery: string, table: TargetTable, signal: AbortSignal): Promise<void> {
     const shape = await this.#use(signal, async (session) =>
       // A frozen owner may hold the lock of all DDL, or rows of the table that a column is to be added to.
-      takingOver(this.#pool, session, this.#takeOverMs, signal, async () =>
+      takingOver(this.#pool, session, { idleMs: this.#takeOverMs }, signal, async () =>
         prepareTable(session, this.#helpers, delivery, table),
       ),
     );
@@ -112,7 +112,7 @@ export class PostgresSink implements Sink {
     signal: AbortSignal,
   ): Promise<readonly Claim[]> {
     return this.#use(signal, async (session) =>
-      takingOver(this.#pool, session, this.#takeOverMs, signal, async () =>
+      takingOver(this.#pool, session, { idleMs: this.#takeOverMs }, signal, async () =>
         claimPartitions(session, this.#helpers, delivery, partitions),
       ),
     );
@@ -124,10 +124,15 @@ export class PostgresSink implements Sink {
       tables: this.#helpers,
       statements: this.#targets.statements.bind(this.#targets),
     };
-    const outcome = await this.#pool.use(signal, async (session) => attemptUnit(session, context, unit));
+    // A fenced owner changes no row, but holds the lock of its offset when the claim was made while it waited for that;
+    // frozen then, it would be in the way until the server ends it. Large units take long by themselves.
+    const takeOver = { idleMs: this.#takeOverMs, lookAfterMs: this.#takeOverMs };
+    const outcome = await this.#pool.use(signal, async (session) =>
+      takingOver(this.#pool, session, takeOver, signal, async () => attemptUnit(session, context, unit)),
+    );
     if (outcome.kind !== "unknown") return outcome;
     const decided = await this.#use(signal, async (session) =>
-      takingOver(this.#pool, session, this.#takeOverMs, signal, async () =>
+      takingOver(this.#pool, session, { idleMs: this.#takeOverMs }, signal, async () =>
         outcomeOfLostCommit(session, this.#helpers, delivery, unit, outcome.rereads),
       ),
     );

@@ -16,6 +16,13 @@ const endHolders = `SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_act
     AND state IN ('idle in transaction', 'idle in transaction (aborted)')
     AND state_change < clock_timestamp() - $3::bigint * interval '1 millisecond'`;
 
+export interface TakeOver {
+  /** How long an owner must have been idle in its transaction. */
+  readonly idleMs: number;
+  /** How long `work` may take before somebody is thought to be in its way. Default 200. */
+  readonly lookAfterMs?: number;
+}
+
 /**
  * Runs `work`, which locks rows of the helper tables on `session`, and meanwhile takes those locks away from owners
  * that no longer move. Where the role may not end them the wait lasts until the server ends them itself.
@@ -23,12 +30,12 @@ const endHolders = `SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_act
 export async function takingOver<T>(
   pool: SessionPool,
   session: PipelinedSession,
-  idleMs: number,
+  { idleMs, lookAfterMs = pollMs * 2 }: TakeOver,
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
   const done = new AbortController();
-  const watching = watch(pool, session.pid, idleMs, AbortSignal.any([signal, done.signal]));
+  const watching = watch(pool, session.pid, { idleMs, lookAfterMs }, AbortSignal.any([signal, done.signal]));
   try {
     return await work();
   } finally {
@@ -38,9 +45,14 @@ export async function takingOver<T>(
 }
 
 /** Never fails: the wait that it shortens has its own limits. */
-async function watch(pool: SessionPool, waiter: number, idleMs: number, signal: AbortSignal): Promise<void> {
+async function watch(
+  pool: SessionPool,
+  waiter: number,
+  { idleMs, lookAfterMs }: Required<TakeOver>,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    await aborted(signal, pollMs * 2);
+    await aborted(signal, lookAfterMs);
     if (signal.aborted) return;
     await using session = await pool.extra(signal);
     while (!signal.aborted) {

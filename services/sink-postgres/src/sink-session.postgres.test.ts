@@ -2,6 +2,7 @@ import { RecordingLogger, TcpProxy, availablePostgres, testPostgres, waitFor } f
 import type { TestPostgres } from "@datatrace/testkit";
 import type { ApplyOutcome, ApplyUnit, Claim, Finding, Row, Sink, TableSchema, TargetTable } from "@datatrace/core";
 import { Secret } from "@datatrace/core";
+import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { postgresSink } from "./index.ts";
 import { PostgresBed, openSink } from "./postgres-bed.ts";
@@ -187,6 +188,31 @@ describe.each(await availablePostgres())("PostgreSQL %i", (major) => {
     await expect(apply(sink, unitOf(claim, [[1, "one"]]))).rejects.toMatchObject({ code: "sink.transient" });
     await bed.client.query("COMMIT");
     expect(await apply(sink, unitOf(claim, [[1, "one"]]))).toMatchObject({ kind: "applied" });
+  });
+
+  test("I7: an owner that is fenced, and frozen with the lock of its offset, is not in the way", async () => {
+    await using bed = await openBed();
+    await using sink = openSink(bed.target, { lockTimeoutMs: 20_000, takeOverMs: 300 });
+    await sink.open(never);
+    await sink.prepare(delivery, table, never);
+    const lost = await claimOf(sink);
+    const frozen = new Client({ connectionString: bed.target, application_name: "datatrace-sink" });
+    frozen.on("error", () => undefined);
+    await frozen.connect();
+    // As a claim would, at the moment at which the old owner's fence waits for it.
+    await bed.client.query("BEGIN");
+    await bed.client.query("UPDATE datatrace._datatrace_offsets SET epoch = epoch + 1");
+    await frozen.query("BEGIN");
+    const fence = frozen.query(`UPDATE datatrace._datatrace_offsets SET next_offset = 1 WHERE epoch = ${lost.epoch}`);
+    await waitFor(async () => (await bed.client.query("SELECT FROM pg_locks WHERE NOT granted")).rowCount === 1, {
+      deadlineMs: 10_000,
+      what: "the fence to wait",
+    });
+    await bed.client.query("COMMIT");
+    expect((await fence).rowCount).toBe(0);
+    const taken = { ...lost, epoch: lost.epoch + 1n };
+    expect(await apply(sink, unitOf(taken, [[1, "heir"]]))).toMatchObject({ kind: "applied" });
+    await frozen.end();
   });
 
   test("I7: a session that the server ends is replaced", async () => {
