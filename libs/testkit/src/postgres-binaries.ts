@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
-import { chmod, cp, mkdir, mkdtemp, readFile, rename, rm, symlink } from "node:fs/promises";
+import { chmod, cp, readFile, rm, symlink } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheDirectory } from "./cache-directory.ts";
+import { makeOnce } from "./cached-folder.ts";
 import { runCommand } from "./run-command.ts";
 import type { ServerUser } from "./server-user.ts";
-import { guard } from "./watchdog.ts";
 
 /** Oldest and newest major version that is tested against. */
 export type PostgresMajor = 14 | 18;
@@ -36,23 +36,6 @@ export function postgresPackage(major: PostgresMajor): BinaryPackage | undefined
   if (!existsSync(join(root, "native", "bin", "postgres"))) return undefined;
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
   return { root, version };
-}
-
-/** Makes `target` by filling a folder beside it and renaming that: of several processes one wins, all find it whole. */
-async function makeOnce(target: string, fill: (folder: string) => Promise<void>): Promise<void> {
-  if (existsSync(target)) return;
-  await mkdir(dirname(target), { recursive: true, mode: 0o755 });
-  const folder = await mkdtemp(`${target}.part-`);
-  const release = guard({ kind: "path", path: folder });
-  try {
-    await fill(folder);
-    await rename(folder, target);
-  } catch (error) {
-    if (!existsSync(target)) throw error;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-    release();
-  }
 }
 
 /** The package leaves its symbolic links out (npm packs none) and lists them in `pg-symlinks.json` instead. */
