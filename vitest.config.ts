@@ -10,6 +10,8 @@ interface Suite {
   readonly name: string;
   readonly include: readonly string[];
   readonly exclude?: readonly string[];
+  /** Run once before the first of its files, however long it takes. */
+  readonly setUpOnce?: string;
   readonly testTimeoutMs: number;
 }
 
@@ -18,7 +20,7 @@ const suites: readonly Suite[] = [
   {
     name: "unit",
     include: [`${everywhere}/*.test.ts`],
-    exclude: ["**/*.{postgres,python,long}.test.ts", "tests/{architecture,e2e}/**"],
+    exclude: ["**/*.{postgres,kafka,python,registry,long}.test.ts", "tests/{architecture,e2e}/**"],
     testTimeoutMs: 20_000,
   },
   // Needs no server, but more time than `npm run check` has.
@@ -27,6 +29,19 @@ const suites: readonly Suite[] = [
   {
     name: "postgres",
     include: [`${everywhere}/*.postgres.test.ts`],
+    exclude: ["tests/e2e/**"],
+    testTimeoutMs: 60_000,
+  },
+  {
+    name: "registry",
+    include: [`${everywhere}/*.registry.test.ts`],
+    exclude: ["tests/e2e/**"],
+    setUpOnce: "./libs/testkit/src/registry-set-up.ts",
+    testTimeoutMs: 120_000,
+  },
+  {
+    name: "kafka",
+    include: [`${everywhere}/*.kafka.test.ts`],
     exclude: ["tests/e2e/**"],
     testTimeoutMs: 60_000,
   },
@@ -40,13 +55,14 @@ function isImpossible(name: string): boolean {
   );
 }
 
-function projectOf({ name, include, exclude = [], testTimeoutMs }: Suite): TestProjectInlineConfiguration {
+function projectOf({ name, include, exclude = [], setUpOnce, testTimeoutMs }: Suite): TestProjectInlineConfiguration {
   return {
     test: {
       name,
       include: isImpossible(name) ? [] : [...include],
       exclude: ["**/node_modules/**", ...exclude],
       pool: "forks",
+      globalSetup: setUpOnce === undefined ? [] : [setUpOnce],
       setupFiles: ["./libs/testkit/src/child-coverage.ts"],
       testTimeout: testTimeoutMs,
       hookTimeout: 60_000,

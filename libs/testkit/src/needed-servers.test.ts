@@ -19,9 +19,11 @@ async function pathWith(python: string | undefined) {
   return folder;
 }
 
-test("nothing is missing where Python has its venv module and PostgreSQL is given", async () => {
+test("nothing is missing where Python has its venv module, and PostgreSQL, Kafka and a registry are given", async () => {
   await using folder = await pathWith("exit 0");
   vi.stubEnv("PATH", folder.path);
+  vi.stubEnv("KAFKA_BROKERS", "127.0.0.1:1");
+  vi.stubEnv("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1");
   vi.stubEnv("POSTGRES_14_URL", "postgresql://127.0.0.1:1/x");
   vi.stubEnv("POSTGRES_18_URL", "postgresql://127.0.0.1:1/x");
   expect(await findMissingServers()).toEqual([]);
@@ -33,6 +35,8 @@ test.for([
 ])("Python $name is named, with what to do, and is an error where it is required", async ({ python }) => {
   await using folder = await pathWith(python);
   vi.stubEnv("PATH", folder.path);
+  vi.stubEnv("KAFKA_BROKERS", "127.0.0.1:1");
+  vi.stubEnv("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1");
   vi.stubEnv("POSTGRES_14_URL", "postgresql://127.0.0.1:1/x");
   vi.stubEnv("POSTGRES_18_URL", "postgresql://127.0.0.1:1/x");
   vi.stubEnv("REQUIRE_SERVERS", "postgres");
@@ -40,4 +44,19 @@ test.for([
   expect(await findMissingServers()).toEqual([{ server: "python", entirely: true, notice }]);
   vi.stubEnv("REQUIRE_SERVERS", "postgres, python");
   await expect(findMissingServers()).rejects.toThrow(`REQUIRE_SERVERS asks for python. ${notice}`);
+});
+
+test("Kafka is missing without Java or Maven, and is an error where it is required", async () => {
+  await using folder = await pathWith("exit 0");
+  vi.stubEnv("PATH", folder.path);
+  vi.stubEnv("DATATRACE_CACHE_DIR", folder.path);
+  vi.stubEnv("KAFKA_BROKERS", "");
+  vi.stubEnv("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1");
+  vi.stubEnv("POSTGRES_14_URL", "postgresql://127.0.0.1:1/x");
+  vi.stubEnv("POSTGRES_18_URL", "postgresql://127.0.0.1:1/x");
+  const notice = "Kafka is missing: set KAFKA_BROKERS, or install Java 17 or newer and Maven";
+  const missing = await findMissingServers();
+  expect(missing.filter(({ server }) => server === "kafka")).toEqual([{ server: "kafka", entirely: true, notice }]);
+  vi.stubEnv("REQUIRE_SERVERS", "kafka");
+  await expect(findMissingServers()).rejects.toThrow(`REQUIRE_SERVERS asks for kafka. ${notice}`);
 });

@@ -1,12 +1,16 @@
 import { spawnSync } from "node:child_process";
+import { kafkaAvailable } from "./test-kafka.ts";
 import { availablePostgres } from "./test-postgres.ts";
+import { schemaRegistryFound } from "./test-registry.ts";
 
-/** What a test file's suffix may ask for: `*.postgres.test.ts`, `*.python.test.ts`. */
-export type NeededServer = "postgres" | "python";
+/** What a test file's suffix may ask for: `*.postgres.test.ts`, `*.kafka.test.ts`, `*.registry.test.ts`, `*.python.test.ts`. */
+export type NeededServer = "postgres" | "kafka" | "registry" | "python";
 
 const fixes: Readonly<Record<NeededServer, string>> = {
   postgres: "set POSTGRES_14_URL and POSTGRES_18_URL, install the optional npm packages, or start a container runtime",
+  kafka: "set KAFKA_BROKERS, or install Java 17 or newer and Maven",
   python: "install Python 3 with its venv module",
+  registry: "set SCHEMA_REGISTRY_URL, install Java 21 or newer and Maven, or start a container runtime",
 };
 
 async function lacks(server: NeededServer): Promise<string | undefined> {
@@ -14,6 +18,8 @@ async function lacks(server: NeededServer): Promise<string | undefined> {
     const probe = spawnSync("python3", ["-c", "import venv, ensurepip"], { stdio: "ignore" });
     return probe.status === 0 ? undefined : "python";
   }
+  if (server === "registry") return (await schemaRegistryFound()) ? undefined : "a schema registry";
+  if (server === "kafka") return kafkaAvailable() ? undefined : "Kafka";
   const there = await availablePostgres();
   const missing = ([14, 18] as const).filter((major) => !there.includes(major));
   return missing.length === 0 ? undefined : `PostgreSQL ${missing.join(" and ")}`;
@@ -35,12 +41,12 @@ export interface MissingServer {
 export async function findMissingServers(): Promise<readonly MissingServer[]> {
   const required = (process.env["REQUIRE_SERVERS"] ?? "").split(",").map((name) => name.trim());
   const missing: MissingServer[] = [];
-  for (const server of ["postgres", "python"] as const) {
+  for (const server of ["postgres", "kafka", "registry", "python"] as const) {
     const what = await lacks(server);
     if (what === undefined) continue;
     const notice = `${what} is missing: ${fixes[server]}`;
     if (required.includes(server)) throw new Error(`REQUIRE_SERVERS asks for ${server}. ${notice}`);
-    missing.push({ server, entirely: server === "python" || (await availablePostgres()).length === 0, notice });
+    missing.push({ server, entirely: server !== "postgres" || (await availablePostgres()).length === 0, notice });
   }
   return missing;
 }
