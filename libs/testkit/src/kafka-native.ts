@@ -1,0 +1,124 @@
+import { chmod } from "node:fs/promises";
+import { formatKafka, installKafka } from "./kafka-binaries.ts";
+import type { KafkaInstallation } from "./kafka-binaries.ts";
+import { KafkaBroker } from "./kafka-broker.ts";
+import { clusterSettings, listenerSettings } from "./kafka-settings.ts";
+import type { NodePorts } from "./kafka-settings.ts";
+import { localCertificate } from "./local-certificate.ts";
+import { claimPort } from "./port-claim.ts";
+import type { PortClaim } from "./port-claim.ts";
+import { serverUser } from "./server-user.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
+import type { TemporaryDirectory } from "./temporary-directory.ts";
+import type { KafkaOptions, KafkaServer } from "./throwaway-kafka.ts";
+
+const login = { username: "datatrace", password: "kafka-for-tests" };
+
+/** Brokers from Maven's artifacts, as children of this process. */
+export class NativeKafka implements KafkaServer {
+  readonly brokers: readonly string[];
+  readonly ca: string | undefined;
+  readonly login: KafkaServer["login"];
+  readonly #nodes: readonly KafkaBroker[];
+  readonly #claims: readonly PortClaim[];
+  readonly #home: TemporaryDirectory;
+
+  private constructor(
+    options: KafkaOptions,
+    home: TemporaryDirectory,
+    claims: readonly PortClaim[],
+    ports: readonly NodePorts[],
+    nodes: readonly KafkaBroker[],
+  ) {
+    this.brokers = ports.map(({ client }) => `127.0.0.1:${client}`);
+    this.ca = options.security?.ssl === true ? localCertificate.certificate : undefined;
+    this.login = options.security?.sasl === true ? login : undefined;
+    this.#home = home;
+    this.#claims = claims;
+    this.#nodes = nodes;
+  }
+
+  static async launch(options: KafkaOptions, signal?: AbortSignal): Promise<NativeKafka> {
+    const installation = await installKafka();
+    for (let attempt = 1; ; attempt += 1) {
+      const server = await NativeKafka.#prepare(options, installation);
+      try {
+        await Promise.all(server.#nodes.map((node) => node.start(signal)));
+        return server;
+      } catch (error) {
+        const logs = await Promise.all(server.#nodes.map((node) => node.log()));
+        await server[Symbol.asyncDispose]();
+        // Somebody who knows nothing of claims may take a port between the claim and the bind.
+        if (attempt === 3 || !logs.some((log) => /Address already in use/.test(log))) throw error;
+      }
+    }
+  }
+
+  static async #prepare(options: KafkaOptions, installation: KafkaInstallation): Promise<NativeKafka> {
+    const user = serverUser();
+    const count = options.brokers ?? 1;
+    const claims = await Promise.all(Array.from({ length: 3 * count }, () => claimPort()));
+    const ports = Array.from({ length: count }, (_, index): NodePorts => {
+      const [client = 0, internal = 0, controller = 0] = claims.slice(3 * index).map(({ port }) => port);
+      return { client, internal, controller };
+    });
+    const home = await temporaryDirectory("kafka", user);
+    await chmod(home.path, 0o755);
+    const credential = `[name=${login.username},password=${login.password}]`;
+    const scram = options.security?.sasl === true ? [`SCRAM-SHA-256=${credential}`, `SCRAM-SHA-512=${credential}`] : [];
+    const nodes = await Promise.all(
+      ports.map(async (_, index) => {
+        const template = await formatKafka(installation, index + 1, count, scram);
+        const settings = {
+          ...clusterSettings(index, ports),
+          ...listenerSettings(index, ports, options.security ?? {}, login),
+          ...options.settings,
+        };
+        const heapMiB = count === 1 ? 512 : 384;
+        return await KafkaBroker.prepare({ installation, user, home: home.path, index, template, settings, heapMiB });
+      }),
+    );
+    return new NativeKafka(options, home, claims, ports, nodes);
+  }
+
+  pid(broker: number): number | undefined {
+    return this.#node(broker).pid;
+  }
+
+  log(broker: number): Promise<string> {
+    return this.#node(broker).log();
+  }
+
+  start(broker: number, signal?: AbortSignal): Promise<void> {
+    return this.#node(broker).start(signal);
+  }
+
+  stop(broker: number): Promise<void> {
+    return this.#node(broker).stop();
+  }
+
+  kill(broker: number): Promise<void> {
+    return this.#node(broker).kill();
+  }
+
+  freeze(broker: number): void {
+    this.#node(broker).signal("SIGSTOP");
+  }
+
+  wake(broker: number): void {
+    this.#node(broker).signal("SIGCONT");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Nobody needs what it would write at the end.
+    await Promise.all(this.#nodes.map((node) => node.kill()));
+    await this.#home[Symbol.asyncDispose]();
+    for (const claim of this.#claims) claim[Symbol.dispose]();
+  }
+
+  #node(broker: number): KafkaBroker {
+    const node = this.#nodes[broker];
+    if (node === undefined) throw new Error(`there is no broker ${broker}`);
+    return node;
+  }
+}
