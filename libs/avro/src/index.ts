@@ -16,3 +16,6 @@ export type { ChangeEvent } from "./envelope-reader.ts";
 export { keyIdentity, partitionOfKey } from "./wire-format.ts";
 export { rowKeyIdentity } from "./key-encoder.ts";
 export { keyJson, keyText } from "./key-text.ts";
+export { RemoteSchemaRegistry } from "./remote-schema-registry.ts";
+export type { RemoteRegistryOptions } from "./remote-schema-registry.ts";
+export type { RegistryAddress, RegistryLogin, RegistryTlsOptions } from "./registry-connection.ts";

@@ -150,11 +150,53 @@ export const errorTable = {
     means: "The event log lies on a network file system, where file locks cannot be trusted.",
     fix: "Put the data directory on a local disk.",
   },
+  "registry.answer_invalid": {
+    retry: "timed",
+    status: 502,
+    means: "What answers at the schema registry's url is no Confluent-compatible registry.",
+    fix: "Check the url, its path (Apicurio: /apis/ccompat/v7) and what stands in between; it is tried again.",
+  },
+  "registry.connection_lost": {
+    retry: "timed",
+    status: 503,
+    means: "The schema registry cannot be reached. Schemas that are known already are used without it.",
+    fix: "Check that it runs and that url and network are right; it is tried again.",
+  },
+  "registry.grant_missing": {
+    retry: "operator",
+    status: 403,
+    means: "The schema registry does not allow this login what is needed.",
+    fix: "Let it read schemas, and where it publishes tables register them under the subject that the message names.",
+  },
+  "registry.incompatible": {
+    retry: "operator",
+    status: 409,
+    means: "The schema registry refuses a table's new schema as incompatible with an earlier one.",
+    fix: "Set the compatibility of the subject that the message names to NONE, or undo the change of the table.",
+  },
+  "registry.login_failed": {
+    retry: "operator",
+    status: 401,
+    means: "The schema registry refuses the login, or its certificate is not trusted.",
+    fix: "Correct user, password, token or TLS settings of the schema registry.",
+  },
+  "registry.schema_rejected": {
+    retry: "operator",
+    status: 422,
+    means: "The schema registry refuses to register a schema.",
+    fix: "Look up the error code that the message names: the subject may be read-only, or have a rule of its own.",
+  },
   "registry.schema_unknown": {
     retry: "operator",
     status: 404,
     means: "The schema registry has no schema of this id.",
     fix: "Use the registry that the topic was written with.",
+  },
+  "registry.transient": {
+    retry: "timed",
+    status: 503,
+    means: "The schema registry cannot answer right now (overloaded, out of order, or too slow).",
+    fix: "It is tried again until it works; the message names the HTTP status or the time limit.",
   },
   "sink.connection_lost": {
     retry: "timed",
