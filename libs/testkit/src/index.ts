@@ -15,6 +15,7 @@ export { createDatabase } from "./postgres-database.ts";
 export { cacheDirectory } from "./cache-directory.ts";
 export { temporaryDirectory } from "./temporary-directory.ts";
 export type { TemporaryDirectory } from "./temporary-directory.ts";
+export { localCertificate } from "./local-certificate.ts";
 export { claimPort } from "./port-claim.ts";
 export type { PortClaim } from "./port-claim.ts";
 export { isAlive, isStopped } from "./process-tree.ts";
