@@ -5,6 +5,7 @@ import type {
   LogWriter,
   PublishedTable,
   Row,
+  SchemaRegistry,
   SinkContext,
   TableName,
   TableSchema,
@@ -106,7 +107,7 @@ export class PublishedTopic {
     const known = this.#encoders.get(schema);
     if (known !== undefined) return known;
     const schemas = avroFromTable({ topic: this.topic, schema, descriptor });
-    const ids = await registerTable(this.#bed.log.registry, this.topic, schemas);
+    const ids = await registerTable(this.#bed.registry, this.topic, schemas);
     const made = createEventEncoder({ schema, ...ids, descriptor, version: "1", prefix: capture });
     this.#encoders.set(schema, made);
     return made;
@@ -151,6 +152,8 @@ export class DeliveryBed implements AsyncDisposable {
   readonly url: string;
   readonly logDirectory: string;
   readonly log: SqliteEventLog;
+  /** Where schemas are registered and looked up: the log's own unless a test sets another. */
+  registry: SchemaRegistry;
   readonly logger = new RecordingLogger();
   #client: Client;
   readonly #folder: TemporaryDirectory;
@@ -169,6 +172,7 @@ export class DeliveryBed implements AsyncDisposable {
     this.#folder = folder;
     this.logDirectory = logDirectory;
     this.log = log;
+    this.registry = log.registry;
     this.#writer = writer;
     this.#client = client;
   }
@@ -219,7 +223,7 @@ export class DeliveryBed implements AsyncDisposable {
       delivery: deliveryId,
       capture,
       log: this.log,
-      registry: this.log.registry,
+      registry: this.registry,
       sink,
       target: targetOf,
       strategy: "fail",

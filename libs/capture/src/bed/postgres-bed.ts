@@ -1,5 +1,13 @@
 import { postgresSource } from "@datatrace/capture-postgres";
-import { type CaptureSource, dataTopic, positionTopic, Secret, type TableName, type Value } from "@datatrace/core";
+import {
+  type CaptureSource,
+  dataTopic,
+  positionTopic,
+  type SchemaRegistry,
+  Secret,
+  type TableName,
+  type Value,
+} from "@datatrace/core";
 import { openSqliteEventLog, type SqliteEventLog } from "@datatrace/event-log-sqlite";
 import { RecordingLogger, temporaryDirectory, waitFor } from "@datatrace/testkit";
 import { Client } from "pg";
@@ -46,6 +54,8 @@ export class PostgresBed implements AsyncDisposable {
   readonly logger = new RecordingLogger();
   readonly url: string;
   readonly log: SqliteEventLog;
+  /** Where schemas are registered and looked up: the log's own unless a test sets another. */
+  registry: SchemaRegistry;
   readonly client: Client;
   readonly #stack: AsyncDisposableStack;
 
@@ -66,6 +76,7 @@ export class PostgresBed implements AsyncDisposable {
     this.url = url;
     this.capture = new URL(url).pathname.slice(1);
     this.log = log;
+    this.registry = log.registry;
     this.client = client;
     this.#stack = stack;
   }
@@ -90,7 +101,7 @@ export class PostgresBed implements AsyncDisposable {
       prefix: this.prefix,
       source,
       log: this.log,
-      registry: this.log.registry,
+      registry: this.registry,
       tables: { select: (all) => all.filter((table) => table.schema === "public"), partitions: () => 2 },
       mode: "snapshot+stream",
       logger: this.logger,
@@ -125,7 +136,7 @@ export class PostgresBed implements AsyncDisposable {
   }
 
   async events(table: string): Promise<readonly PublishedEvent[]> {
-    return await publishedEvents(this.log, this.log.registry, dataTopic(this.prefix, this.name(table)));
+    return await publishedEvents(this.log, this.registry, dataTopic(this.prefix, this.name(table)));
   }
 
   /**
