@@ -20,7 +20,7 @@ export interface RegistryTlsOptions {
 
 export interface RegistryAddress {
   /**
-   * http or https, up to and including the path of the Confluent-compatible interface: `https://host:8081`, or
+   * http or https, up to and including the path of the Confluent-compatible interface: `https://registry.example:8081`, or
    * `…/apis/ccompat/v7` on Apicurio. May hold user and password, which is why it is a secret.
    */
   readonly url: Secret;
