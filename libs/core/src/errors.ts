@@ -78,6 +78,18 @@ export const errorTable = {
     means: "It is not known whether an append was committed.",
     fix: "Nothing to do: the writer is opened again and reads back what is there.",
   },
+  "log.compression_unsupported": {
+    retry: "operator",
+    status: 422,
+    means: "A topic's records are compressed in a way that this version does not read.",
+    fix: "Let the topic's producer use no compression, gzip or zstd.",
+  },
+  "log.connection_lost": {
+    retry: "timed",
+    status: 503,
+    means: "Kafka cannot be reached, or does not answer.",
+    fix: "Check that the brokers run and that addresses, network and TLS settings are right; it is tried again.",
+  },
   "log.corrupt": {
     retry: "operator",
     status: 500,
@@ -102,6 +114,12 @@ export const errorTable = {
     means: "The event log has reached its size limit, or its disk is full. Nothing was deleted.",
     fix: "Let the deliveries catch up, free disk space, or raise the limit; it goes on by itself.",
   },
+  "log.grant_missing": {
+    retry: "operator",
+    status: 403,
+    means: "Kafka does not let this user do what the message names.",
+    fix: "Add the ACL for it.",
+  },
   "log.io_failed": {
     retry: "operator",
     status: 500,
@@ -113,6 +131,12 @@ export const errorTable = {
     status: 503,
     means: "Another process holds the event log's file in the middle of a write.",
     fix: "It goes on when that process (its pid is in the message) wakes up or ends.",
+  },
+  "log.login_failed": {
+    retry: "operator",
+    status: 401,
+    means: "Kafka refuses the login.",
+    fix: "Correct user name, password or SASL mechanism.",
   },
   "log.out_of_range": {
     retry: "operator",
@@ -126,6 +150,18 @@ export const errorTable = {
     means: "A topic exists with another partition count or clean-up policy than asked for.",
     fix: "Set `partitions` back to what the message says, or decommission and start again.",
   },
+  "log.record_too_large": {
+    retry: "operator",
+    status: 413,
+    means: "A record is larger than its topic takes.",
+    fix: "Raise `max.message.bytes` of the topic.",
+  },
+  "log.request_refused": {
+    retry: "operator",
+    status: 502,
+    means: "Kafka refused a request.",
+    fix: "Look up the error code that the message names in Kafka's protocol guide, and see the broker's log.",
+  },
   "log.schema_unsupported": {
     retry: "operator",
     status: 422,
@@ -137,6 +173,12 @@ export const errorTable = {
     status: 409,
     means: "A topic was deleted and made again: stored offsets do not belong to it.",
     fix: "Decommission the delivery and take a new snapshot.",
+  },
+  "log.topic_settings": {
+    retry: "operator",
+    status: 409,
+    means: "A topic exists with a setting that does not keep what is relied on.",
+    fix: "Change the setting that the message names to the value that is needed.",
   },
   "log.topic_unknown": {
     retry: "operator",

@@ -1,0 +1,3 @@
+export { KafkaEventLog, openKafkaEventLog } from "./kafka-event-log.ts";
+export type { KafkaEventLogOptions, SaslOptions } from "./kafka-options.ts";
+export type { LogStatistics, TopicStatistics } from "./statistics.ts";
