@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { DataTraceError, Secret } from "@datatrace/core";
 import type { ErrorCode } from "@datatrace/core";
+import { waitFor } from "@datatrace/testkit";
 import { expect, test } from "vitest";
 import { answerAlways, answerWith } from "./answering-server.ts";
 import { RemoteSchemaRegistry } from "./remote-schema-registry.ts";
@@ -218,26 +219,38 @@ test("what passes is tried as often as allowed, what does not pass only once", a
   expect(closed.requests).toHaveLength(1);
 });
 
-test("stops at once when the signal aborts, in a request and between two", async () => {
+test("stops at once when the signal aborts in the middle of a request", async () => {
   await using silent = await answerWith(() => undefined);
-  await using one = open(silent.url, { timeoutMs: 60_000 });
+  await using registry = open(silent.url, { timeoutMs: 60_000 });
   const stop = new AbortController();
   const reason = new Error("enough");
-  const asking = one.byId(1, stop.signal);
-  const registering = one.register("s", '"long"', stop.signal);
+  const asked = [registry.byId(1, stop.signal), registry.register("s", '"long"', stop.signal)];
+  await waitFor(() => silent.requests.length === 2, { deadlineMs: 10_000, what: "both requests to arrive" });
   stop.abort(reason);
-  await expect(asking).rejects.toBe(reason);
-  await expect(registering).rejects.toBe(reason);
-  const between = new AbortController();
+  expect(await Promise.allSettled(asked)).toEqual([
+    { status: "rejected", reason },
+    { status: "rejected", reason },
+  ]);
+});
+
+test("stops at once when the signal aborts between two attempts", async () => {
+  const stop = new AbortController();
+  const reason = new Error("enough");
+  let abortedMs = Infinity;
   await using overloaded = await answerWith((response) => {
     response.writeHead(503).end(() => {
-      setImmediate(() => {
-        between.abort(reason);
-      });
+      if (overloaded.requests.length < 3) return;
+      // By then the answer has been read, and the wait has begun.
+      setTimeout(() => {
+        abortedMs = performance.now();
+        stop.abort(reason);
+      }, 100);
     });
   });
-  await using two = open(overloaded.url, { attempts: 1_000 });
-  await expect(two.byId(1, between.signal)).rejects.toBe(reason);
+  await using registry = open(overloaded.url, { attempts: 1_000 });
+  await expect(registry.byId(1, stop.signal)).rejects.toBe(reason);
+  // After the third attempt it would wait for 600 ms at least.
+  expect(performance.now() - abortedMs).toBeLessThan(400);
 });
 
 test("a subject's name is escaped, the schema sent without spaces and otherwise to the letter", async () => {
