@@ -63,17 +63,33 @@ export class TransactionalProducer {
     await this.#begin(batches, signal);
     this.#settled = false;
     const production = new Production(this.#cluster, this.#id);
-    for (const [index, round] of planRounds(batches, this.#cluster.settings.maxRequestSizeBytes).entries()) {
-      if (index > 0) failpoint("log.mid_append");
-      for (const batch of round) seal(batch, this.#identity, this.#takeSequence(batch));
-      await production.send(round, signal);
-      if (signal?.aborted === true) await this.#giveUp(signal);
+    try {
+      await this.#hand(batches, production, signal);
+    } catch (error) {
+      await this.#abortRefused(error);
+      throw error;
     }
     failpoint("log.before_commit");
     await this.#commit();
     this.#settled = true;
     failpoint("log.after_commit");
     return production.ranges();
+  }
+
+  async #hand(batches: readonly RecordBatch[], production: Production, signal: AbortSignal | undefined): Promise<void> {
+    for (const [index, round] of planRounds(batches, this.#cluster.settings.maxRequestSizeBytes).entries()) {
+      if (index > 0) failpoint("log.mid_append");
+      for (const batch of round) seal(batch, this.#identity, this.#takeSequence(batch));
+      await production.send(round, signal);
+      if (signal?.aborted === true) await this.#giveUp(signal);
+    }
+  }
+
+  /** A broker has said no, so nothing is on its way any more: readers need not wait for the transaction to time out. */
+  async #abortRefused(error: unknown): Promise<void> {
+    if (this.#settled || !(error instanceof DataTraceError) || error.retry === "timed") return;
+    // If it does not work, whoever opens this id next ends the transaction.
+    await this.#end(false).catch(() => undefined);
   }
 
   #takeSequence(batch: RecordBatch): number {
