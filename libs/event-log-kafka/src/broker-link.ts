@@ -70,11 +70,10 @@ export class BrokerLink {
   async #send(call: KafkajsCall, index: 0 | 1): Promise<unknown> {
     const connection = this.#broker.connectionPool.pool[index];
     await this.#connect(connection);
-    const parse = (decoded: unknown): Promise<unknown> => Promise.resolve(decoded);
     try {
       return await connection.send({
         ...call,
-        response: { decode: call.response.decode, parse },
+        response: { decode: (payload) => call.response.decode(payload), parse: asDecoded },
         logResponseError: false,
       });
     } catch (error) {
@@ -117,6 +116,10 @@ export class BrokerLink {
       this.#agreed = null;
     }
   }
+}
+
+function asDecoded(decoded: unknown): Promise<unknown> {
+  return Promise.resolve(decoded);
 }
 
 async function drop(connection: KafkajsConnection, error: Error): Promise<void> {

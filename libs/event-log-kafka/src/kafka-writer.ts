@@ -11,6 +11,16 @@ import { TransactionalProducer } from "./transactional-producer.ts";
 /** Half of what a topic takes: one batch is what all records of a partition in a request become. */
 const maxBatchBytes = maxMessageBytes / 2;
 
+/** What a caller can do something about; the rest says that the writer has to be opened again. */
+const told: ReadonlySet<string> = new Set([
+  "internal.bug",
+  "log.fenced",
+  "log.full",
+  "log.grant_missing",
+  "log.record_too_large",
+  "log.topic_unknown",
+]);
+
 /** A writer id with its producer. Fail-stop: after an error that leaves anything open it refuses to be used again. */
 export class KafkaWriter implements LogWriter {
   readonly id: string;
@@ -83,18 +93,10 @@ export class KafkaWriter implements LogWriter {
     else if (!this.#producer.settled) this.#refused = new DataTraceError("log.commit_unknown", { cause: error });
     if (signal?.aborted === true && error === signal.reason) return error;
     if (own === null) return error;
-    switch (own.code) {
-      case "log.topic_unknown":
-      case "log.full":
-      case "log.record_too_large":
-      case "log.grant_missing":
-      case "internal.bug":
-        return own;
-      default:
-        // The caller opens the writer again and reads back what is there, whatever the cause.
-        this.#refused ??= new DataTraceError("log.commit_unknown", { cause: own });
-        return this.#refused;
-    }
+    if (told.has(own.code)) return own;
+    // The caller opens the writer again and reads back what is there, whatever the cause.
+    this.#refused ??= new DataTraceError("log.commit_unknown", { cause: own });
+    return this.#refused;
   }
 }
 

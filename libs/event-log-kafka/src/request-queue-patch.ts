@@ -8,12 +8,14 @@ const checkIntervalMs = 10;
  * requests wait. Applied to the class's prototype, for every connection of the process.
  */
 export function patchRequestQueue(queue: { readonly prototype: KafkajsRequestQueue }): void {
-  queue.prototype.scheduleCheckPendingRequests = function schedule(this: KafkajsRequestQueue): void {
-    if (this.throttleCheckTimeoutId !== null || this.pending.length === 0) return;
-    const delayMs = Math.max(this.throttledUntil - Date.now(), checkIntervalMs);
-    this.throttleCheckTimeoutId = setTimeout(() => {
-      this.throttleCheckTimeoutId = null;
-      this.checkPendingRequests();
-    }, delayMs);
-  };
+  queue.prototype.scheduleCheckPendingRequests = scheduleCheck;
+}
+
+function scheduleCheck(this: KafkajsRequestQueue): void {
+  if (this.throttleCheckTimeoutId !== null || this.pending.length === 0) return;
+  const delayMs = Math.max(this.throttledUntil - Date.now(), checkIntervalMs);
+  this.throttleCheckTimeoutId = setTimeout(() => {
+    this.throttleCheckTimeoutId = null;
+    this.checkPendingRequests();
+  }, delayMs);
 }

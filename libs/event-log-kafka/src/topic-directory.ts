@@ -19,6 +19,7 @@ interface Entry {
 }
 
 const maxLostRaceMs = 50;
+const raceCodes: ReadonlySet<string> = new Set(["log.fenced", "log.commit_unknown"]);
 
 /**
  * Topics and their epochs. Kafka forgets a topic that was deleted, so which incarnation a name stands for is written to a
@@ -145,26 +146,22 @@ export class TopicDirectory {
 
   /** Runs with the directory's only writer, again when another process has taken that away. */
   async #alone<T>(change: (writer: KafkaWriter) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    const running = this.#turn.then(async () => {
-      for (;;) {
-        await using writer = await KafkaWriter.open(
-          new Cluster(this.#cluster.settings),
-          this.#control.name,
-          null,
-          signal,
-        );
-        try {
-          return await change(writer);
-        } catch (error) {
-          const again =
-            error instanceof DataTraceError && (error.code === "log.fenced" || error.code === "log.commit_unknown");
-          if (!again) throw error;
-        }
-        await pause(Math.random() * maxLostRaceMs, signal);
-      }
-    });
+    const running = this.#turn.then(() => this.#untilDone(change, signal));
     this.#turn = running.catch(() => undefined);
     return await running;
+  }
+
+  async #untilDone<T>(change: (writer: KafkaWriter) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    for (;;) {
+      const cluster = new Cluster(this.#cluster.settings);
+      await using writer = await KafkaWriter.open(cluster, this.#control.name, null, signal);
+      try {
+        return await change(writer);
+      } catch (error) {
+        if (!(error instanceof DataTraceError) || !raceCodes.has(error.code)) throw error;
+      }
+      await pause(Math.random() * maxLostRaceMs, signal);
+    }
   }
 
   async #entry(name: string, signal: AbortSignal | undefined): Promise<Entry | undefined> {

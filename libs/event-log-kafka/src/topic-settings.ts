@@ -78,9 +78,10 @@ export function verifySettings(
   replicas: number,
   retentionMs: number,
 ): void {
-  for (const { name, value, accepts } of settingsOf(spec, replicas, retentionMs)) {
+  for (const setting of settingsOf(spec, replicas, retentionMs)) {
+    const { name, value } = setting;
     const is = actual.get(name) ?? "";
-    if (accepts(is)) continue;
+    if (setting.accepts(is)) continue;
     const detail = { topic: spec.name, setting: name, is, needed: value };
     throw new DataTraceError(name === "cleanup.policy" ? "log.partitions_changed" : "log.topic_settings", { detail });
   }

@@ -88,8 +88,11 @@ export class TransactionalProducer {
   /** A broker has said no, so nothing is on its way any more: readers need not wait for the transaction to time out. */
   async #abortRefused(error: unknown): Promise<void> {
     if (this.#settled || !(error instanceof DataTraceError) || error.retry === "timed") return;
-    // If it does not work, whoever opens this id next ends the transaction.
-    await this.#end(false).catch(() => undefined);
+    try {
+      await this.#end(false);
+    } catch {
+      // Whoever opens this id next ends the transaction.
+    }
   }
 
   #takeSequence(batch: RecordBatch): number {

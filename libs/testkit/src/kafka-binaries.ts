@@ -113,8 +113,17 @@ export async function formatKafka(
         .join(""),
     );
     await runCommand(installation.java, [
-      ...["-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
-      ...["-cp", installation.classPath, "kafka.tools.StorageTool", "format", "-t", clusterId, "-c", file],
+      "-Xmx128m",
+      "-XX:+UseSerialGC",
+      "-XX:TieredStopAtLevel=1",
+      "-cp",
+      installation.classPath,
+      "kafka.tools.StorageTool",
+      "format",
+      "-t",
+      clusterId,
+      "-c",
+      file,
       ...scram.flatMap((credential) => ["--add-scram", credential]),
     ]);
     await chmod(folder, 0o755);

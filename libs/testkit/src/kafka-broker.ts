@@ -73,9 +73,15 @@ export class KafkaBroker {
     const child = spawn(
       installation.java,
       [
-        ...["-Xms128m", `-Xmx${heapMiB}m`, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"],
-        ...[`-Dlog4j2.configurationFile=${installation.logSettings}`, "-cp", installation.classPath],
-        ...["kafka.Kafka", this.#path("properties")],
+        "-Xms128m",
+        `-Xmx${heapMiB}m`,
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        `-Dlog4j2.configurationFile=${installation.logSettings}`,
+        "-cp",
+        installation.classPath,
+        "kafka.Kafka",
+        this.#path("properties"),
       ],
       { ...user, cwd: "/", env: serverEnvironment, stdio: ["ignore", log.fd, log.fd], detached: true },
     );

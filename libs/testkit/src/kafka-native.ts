@@ -30,7 +30,7 @@ export class NativeKafka implements KafkaServer {
     ports: readonly NodePorts[],
     nodes: readonly KafkaBroker[],
   ) {
-    this.brokers = ports.map(({ client }) => `127.0.0.1:${client}`);
+    this.brokers = ports.map(({ advertised }) => `127.0.0.1:${advertised}`);
     this.ca = options.security?.ssl === true ? localCertificate.certificate : undefined;
     this.login = options.security?.sasl === true ? login : undefined;
     this.#home = home;
@@ -58,10 +58,13 @@ export class NativeKafka implements KafkaServer {
     const user = serverUser();
     const count = options.brokers ?? 1;
     const claims = await Promise.all(Array.from({ length: 3 * count }, () => claimPort()));
-    const ports = Array.from({ length: count }, (_, index): NodePorts => {
+    const own = Array.from({ length: count }, (_, index) => {
       const [client = 0, internal = 0, controller = 0] = claims.slice(3 * index).map(({ port }) => port);
       return { client, internal, controller };
     });
+    const clients = own.map(({ client }) => client);
+    const advertised = (await options.advertise?.(clients)) ?? clients;
+    const ports = own.map((node, index): NodePorts => ({ ...node, advertised: advertised[index] ?? node.client }));
     const home = await temporaryDirectory("kafka", user);
     await chmod(home.path, 0o755);
     const credential = `[name=${login.username},password=${login.password}]`;

@@ -4,6 +4,8 @@ import type { KafkaOptions } from "./throwaway-kafka.ts";
 /** The three ports of a node. */
 export interface NodePorts {
   readonly client: number;
+  /** Where clients are sent to. */
+  readonly advertised: number;
   /** Between brokers, never secured: what a test secures is the clients' listener. */
   readonly internal: number;
   readonly controller: number;
@@ -54,12 +56,12 @@ export function listenerSettings(
   const own = ports[index];
   if (own === undefined) throw new Error("a node has ports");
   const protocol = sasl ? (ssl ? "SASL_SSL" : "SASL_PLAINTEXT") : ssl ? "SSL" : "PLAINTEXT";
-  const client = `CLIENT://127.0.0.1:${own.client},INTERNAL://127.0.0.1:${own.internal}`;
+  const internal = `INTERNAL://127.0.0.1:${own.internal}`;
   const jaas = "org.apache.kafka.common.security";
   const account = `username="${login.username}" password="${login.password}"`;
   return {
-    listeners: `${client},CONTROLLER://127.0.0.1:${own.controller}`,
-    "advertised.listeners": client,
+    listeners: `CLIENT://127.0.0.1:${own.client},${internal},CONTROLLER://127.0.0.1:${own.controller}`,
+    "advertised.listeners": `CLIENT://127.0.0.1:${own.advertised},${internal}`,
     "listener.security.protocol.map": `CLIENT:${protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
     ...(sasl
       ? {

@@ -6,6 +6,11 @@ export interface KafkaOptions {
    * in `KafkaServer.login`.
    */
   readonly security?: { readonly ssl?: boolean; readonly sasl?: boolean };
+  /**
+   * Told the ports that the brokers listen on, before they start, it answers those that they send clients to: of proxies
+   * in front of them. Without it they are the same.
+   */
+  readonly advertise?: (ports: readonly number[]) => Promise<readonly number[]>;
   /** Broker settings, beside those that a small throwaway cluster needs. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -15,7 +20,7 @@ export interface KafkaOptions {
  * dies first, even by SIGKILL, a watchdog does the same. Brokers are numbered from 0.
  */
 export interface KafkaServer extends AsyncDisposable {
-  /** `host:port` of the clients' listeners, in the brokers' order. */
+  /** `host:port` where clients reach them, in the brokers' order. */
   readonly brokers: readonly string[];
   /** The certificate that signs the brokers', as PEM; undefined without `ssl`. */
   readonly ca: string | undefined;
