@@ -3,6 +3,7 @@ import { pause } from "./back-off.ts";
 import type { ChunkPublisher } from "./chunk-publisher.ts";
 import { type ChunkOutcome, ChunkRead, type ChunkWork, isWanted } from "./chunk-read.ts";
 import type { Draft } from "./draft.ts";
+import { refusesSchema } from "./stop-reason.ts";
 import type { TableBinding, TableSet } from "./table-set.ts";
 import type { UnseenTransactions } from "./unseen-transactions.ts";
 import { untilAborted } from "./until-aborted.ts";
@@ -107,7 +108,8 @@ export class ChunkReader {
       await this.#options.publisher.publish(draft, read, chunk, binding, Date.now() * 1000, signal);
       return { kind: "published" };
     } catch (error) {
-      if (!(error instanceof DataTraceError && error.code === "source.key_unsupported")) throw error;
+      const keyRefused = error instanceof DataTraceError && error.code === "source.key_unsupported";
+      if (!keyRefused && !refusesSchema(error)) throw error;
       this.#options.tables.park(binding.table, error);
       return { kind: "dropped" };
     }

@@ -7,3 +7,11 @@ const final: ReadonlySet<string> = new Set(["log.fenced", "log.closed"]);
 export function isPassing(error: unknown): error is DataTraceError {
   return error instanceof DataTraceError && error.retry === "timed" && !final.has(error.code);
 }
+
+/** What a registry says of one schema, whatever becomes of the others. */
+const ofOneSchema: ReadonlySet<string> = new Set(["registry.incompatible", "registry.schema_rejected"]);
+
+/** The registry takes no such schema: its table stops, the others go on. */
+export function refusesSchema(error: unknown): error is DataTraceError {
+  return error instanceof DataTraceError && ofOneSchema.has(error.code);
+}

@@ -9,6 +9,7 @@ import {
 } from "@datatrace/core";
 import type { Draft } from "./draft.ts";
 import { EventWriter } from "./event-writer.ts";
+import { refusesSchema } from "./stop-reason.ts";
 import type { TableBinding, TableSet } from "./table-set.ts";
 import type { UnseenTransactions } from "./unseen-transactions.ts";
 import type { Watermarks } from "./watermarks.ts";
@@ -72,7 +73,13 @@ export class StreamProcessor {
   ): Promise<void> {
     let next: UnexpectedNull | null = unexpected;
     while (next !== null) {
-      await this.#tables.allowNull(binding, next.column, signal);
+      try {
+        await this.#tables.allowNull(binding, next.column, signal);
+      } catch (error) {
+        if (!refusesSchema(error)) throw error;
+        this.#park(binding.table.name, error);
+        return;
+      }
       next = this.#write(draft, binding, change);
     }
   }

@@ -12,6 +12,7 @@ import { CapturedTable } from "./captured-table.ts";
 import { cellsFromJson } from "./key-cells.ts";
 import { rowOfKey } from "./key-row.ts";
 import { matchVersion, type SchemaWitness } from "./schema-versions.ts";
+import { refusesSchema } from "./stop-reason.ts";
 import { encodeTable, type TableRecord } from "./table-record.ts";
 import { TableScan } from "./table-scan.ts";
 import { allowNull, type Publisher, publishedVersion, type TableVersion } from "./table-version.ts";
@@ -160,6 +161,21 @@ export class TableSet {
   async bind(schema: TableSchema, witness: SchemaWitness, signal: AbortSignal): Promise<TableBinding | null> {
     const table = this.get(schema.name);
     if (table === undefined || !table.publishes) return null;
+    try {
+      return await this.#bind(table, schema, witness, signal);
+    } catch (error) {
+      if (!refusesSchema(error)) throw error;
+      if (!table.removed) this.park(table, error);
+      return null;
+    }
+  }
+
+  async #bind(
+    table: CapturedTable,
+    schema: TableSchema,
+    witness: SchemaWitness,
+    signal: AbortSignal,
+  ): Promise<TableBinding | null> {
     const match = matchVersion(
       table.versions.map((version) => version.schema),
       schema,
@@ -202,7 +218,7 @@ export class TableSet {
     this.touch(table);
   }
 
-  /** A null was met in a column that was thought to be required. */
+  /** A null was met in a column that was thought to be required. @throws what `refusesSchema` knows. */
   async allowNull({ table, version }: TableBinding, column: number, signal: AbortSignal): Promise<void> {
     await allowNull(this.#publisher, table.topic, version, column, signal);
     this.touch(table);
