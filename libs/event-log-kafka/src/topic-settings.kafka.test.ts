@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { Kafka, logLevel } from "kafkajs";
+import { ConfigResourceTypes, Kafka, logLevel } from "kafkajs";
 import type { Admin } from "kafkajs";
 import { testKafka } from "@datatrace/testkit";
 import type { TestKafka } from "@datatrace/testkit";
@@ -84,7 +84,10 @@ test("I2: a topic that was deleted by others and is made again gets a higher epo
 test("topics are made with the settings that are relied on", async () => {
   const name = `made-${randomUUID().slice(0, 8)}`;
   await opened().log.ensureTopic({ name, partitions: 3, cleanup: "compact" });
-  const described = await opened().admin.describeConfigs({ includeSynonyms: false, resources: [{ type: 2, name }] });
+  const described = await opened().admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [{ type: ConfigResourceTypes.TOPIC, name }],
+  });
   const settings = Object.fromEntries(
     described.resources[0]!.configEntries.map(({ configName, configValue }) => [configName, configValue]),
   );

@@ -60,20 +60,27 @@ test("I5: nothing that was aborted is seen, though two writers' transactions lie
   expect(see(interleaved, abortedByBroker)).toEqual({ values: ["one committed", "two committed"], next: 9n });
 });
 
-test("I5: the filter that kafkajs ships lets aborted records of such a partition through", () => {
-  const filter = load("kafkajs/src/consumer/filterAbortedMessages.js") as (options: object) => { offset: string }[];
-  const control = (offset: string, producerId: string, type: number): object => ({
+/** Messages as kafkajs has them. */
+function control(offset: string, producerId: string, type: number): object {
+  return {
     offset,
     isControlRecord: true,
     key: Buffer.from([0, 0, 0, type]),
     batchContext: { producerId, inTransaction: true },
-  });
-  const data = (offset: string, producerId: string): object => ({
+  };
+}
+
+function data(offset: string, producerId: string): object {
+  return {
     offset,
     isControlRecord: false,
     key: null,
     batchContext: { producerId, inTransaction: true },
-  });
+  };
+}
+
+test("I5: the filter that kafkajs ships lets aborted records of such a partition through", () => {
+  const filter = load("kafkajs/src/consumer/filterAbortedMessages.js") as (options: object) => { offset: string }[];
   const messages = [
     data("0", "1"),
     data("1", "2"),
