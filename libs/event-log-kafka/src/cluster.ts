@@ -26,6 +26,9 @@ export interface Delays {
   readonly maxMs: number;
 }
 
+const newTopicLooks = 5;
+const newTopicPauseMs = 100;
+
 const moved: ReadonlySet<number> = new Set([
   codes.coordinatorLoading,
   codes.coordinatorNotAvailable,
@@ -50,7 +53,9 @@ export class Cluster implements AsyncDisposable {
     this.settings = settings;
     this.#seeds = settings.brokers.map((address) => {
       const at = address.lastIndexOf(":");
-      return new BrokerLink(settings, address.slice(0, at), Number(address.slice(at + 1)));
+      // An address of IPv6 stands in brackets.
+      const host = address.slice(0, at).replace(/^\[(.*)\]$/, "$1");
+      return new BrokerLink(settings, host, Number(address.slice(at + 1)));
     });
   }
 
@@ -138,13 +143,23 @@ export class Cluster implements AsyncDisposable {
   async leader(place: TopicPartition): Promise<number> {
     let topic = this.metadata.topic(place.topic);
     if (topic === undefined || (topic.leaders[place.partition] ?? -1) < 0) {
-      await this.refresh([place.topic]);
-      topic = this.metadata.topic(place.topic);
+      topic = await this.#find(place.topic);
     }
     const leader = topic?.leaders[place.partition];
     if (leader === undefined) throw new DataTraceError("log.topic_unknown", { detail: { ...nameOf(place) } });
     demandSuccess("Metadata", leader < 0 ? codes.leaderNotAvailable : codes.none);
     return leader;
+  }
+
+  /** Of several brokers one may not have heard yet of a topic that another has just made. */
+  async #find(name: string): Promise<TopicMetadata | undefined> {
+    for (let look = 0; look < newTopicLooks; look += 1) {
+      if (look > 0) await pause(newTopicPauseMs);
+      await this.refresh([name]);
+      const topic = this.metadata.topic(name);
+      if (topic !== undefined || this.metadata.brokerCount < 2) return topic;
+    }
+    return undefined;
   }
 
   /**
@@ -185,7 +200,7 @@ export class Cluster implements AsyncDisposable {
   #learn(nodeId: number, host: string, port: number): void {
     const known = this.#links.get(nodeId);
     if (known !== undefined && known.host === host && known.port === port) return;
-    if (known !== undefined) void known.close();
+    if (known !== undefined && !this.#seeds.includes(known)) void known.close();
     const seed = this.#seeds.find((link) => link.host === host && link.port === port);
     this.#links.set(nodeId, seed ?? new BrokerLink(this.settings, host, port));
   }

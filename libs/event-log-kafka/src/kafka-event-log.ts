@@ -137,6 +137,7 @@ export class KafkaEventLog implements EventLog {
     this.#demandOpen();
     const reader = new KafkaReader(new Cluster(this.#settings), this.#cluster, group, topics, this.#registrations);
     this.#readers.add(reader);
+    reader.whenClosed(() => this.#readers.delete(reader));
     return reader;
   }
 

@@ -37,6 +37,7 @@ export class KafkaReader implements LogReader {
   readonly #errors: unknown[] = [];
   #lost: unknown = null;
   #wake: (() => void) | null = null;
+  #forget: (() => void) | null = null;
 
   /** Takes `cluster` over; `shared` is the log's. */
   constructor(
@@ -128,7 +129,13 @@ export class KafkaReader implements LogReader {
     this.#wake?.();
   }
 
+  /** Whoever keeps it lets go of it then. */
+  whenClosed(forget: () => void): void {
+    this.#forget = forget;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#forget?.();
     this.lose(new DataTraceError("log.closed"));
     await this.#member.close(this.#shared);
     await this.#cluster[Symbol.asyncDispose]();

@@ -19,6 +19,8 @@ interface Entry {
 }
 
 const maxLostRaceMs = 50;
+/** Of the directory's writer, which is quick: when it dies, nobody can read the directory until the broker has noticed. */
+const transactionTimeoutMs = 10_000;
 const raceCodes: ReadonlySet<string> = new Set(["log.fenced", "log.commit_unknown"]);
 
 /**
@@ -153,7 +155,7 @@ export class TopicDirectory {
 
   async #untilDone<T>(change: (writer: KafkaWriter) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     for (;;) {
-      const cluster = new Cluster(this.#cluster.settings);
+      const cluster = new Cluster({ ...this.#cluster.settings, transactionTimeoutMs });
       await using writer = await KafkaWriter.open(cluster, this.#control.name, null, signal);
       try {
         return await change(writer);

@@ -3,11 +3,18 @@ import { gzipSync, zstdCompressSync } from "node:zlib";
 import type { LogRecord } from "@datatrace/core";
 import { expect, test } from "vitest";
 
+import { crc32c } from "./crc32c.ts";
 import type { AbortedTransaction } from "./fetch-request.ts";
 import { batchHeaderBytes, encodeBatches, seal } from "./record-batch.ts";
 import { visibleRecords } from "./visible-records.ts";
 
 const load = createRequire(import.meta.url);
+
+/** With its checksum. */
+function summed(bytes: Buffer): Buffer {
+  bytes.writeUInt32BE(crc32c(bytes, 21), 17);
+  return bytes;
+}
 
 /** A batch of a producer as it lies in the log. */
 function batch(producerId: bigint, base: bigint, values: readonly string[]): Buffer {
@@ -30,7 +37,7 @@ function marker(producerId: bigint, base: bigint, type: "abort" | "commit"): Buf
   seal(encoded!, { producerId, producerEpoch: 0 }, 0);
   encoded!.bytes.writeBigInt64BE(base, 0);
   encoded!.bytes.writeInt16BE(0x30, 21);
-  return encoded!.bytes;
+  return summed(encoded!.bytes);
 }
 
 function see(parts: readonly Buffer[], aborted: readonly AbortedTransaction[], offset = 0n) {
@@ -123,6 +130,7 @@ test.for([
   const bytes = Buffer.concat([plain.subarray(0, batchHeaderBytes), compress(plain.subarray(batchHeaderBytes))]);
   bytes.writeInt32BE(bytes.byteLength - 12, 8);
   bytes.writeInt16BE(codec, 21);
+  summed(bytes);
   expect(see([bytes], [])).toEqual({ values: ["a", "b"], next: 2n });
 });
 
@@ -132,10 +140,19 @@ test.for([
 ] as const)("%s is refused by name", ([name, codec]) => {
   const bytes = Buffer.from(batch(-1n, 0n, ["a"]));
   bytes.writeInt16BE(codec, 21);
+  summed(bytes);
   expect(() => see([bytes], [])).toThrow(
     expect.objectContaining({
       code: "log.compression_unsupported",
       detail: expect.objectContaining({ compression: name }),
     }),
+  );
+});
+
+test("a batch of which a bit has changed is log.corrupt", () => {
+  const bytes = Buffer.from(batch(-1n, 5n, ["a", "b"]));
+  bytes[bytes.byteLength - 3] = (bytes[bytes.byteLength - 3] ?? 0) ^ 1;
+  expect(() => see([bytes], [])).toThrow(
+    expect.objectContaining({ code: "log.corrupt", detail: { topic: "t", partition: 0, offset: "5" } }),
   );
 });

@@ -3,11 +3,18 @@ import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { DataTraceError } from "@datatrace/core";
 import type { StoredRecord } from "@datatrace/core";
 
+import { crc32c } from "./crc32c.ts";
 import type { AbortedTransaction, FetchAnswer } from "./fetch-request.ts";
 import { batchHeaderBytes } from "./record-batch.ts";
 import { readRecords } from "./stored-records.ts";
 
 const flags = { compression: 0x07, transactional: 0x10, control: 0x20 } as const;
+/** By their numbers in a batch's attributes. */
+const codecs: ReadonlyMap<number, (body: Buffer) => Buffer> = new Map([
+  [0, (body: Buffer) => body],
+  [1, (body: Buffer) => gunzipSync(body)],
+  [4, (body: Buffer) => zstdDecompressSync(body)],
+]);
 /** Of the key of a control record. */
 const abortMarker = 0;
 
@@ -18,9 +25,10 @@ export interface VisibleRecords {
 }
 
 /**
- * Decodes the records from `offset` on. Leaves out what was aborted (I5): transactions of several writers lie between
+ * Decodes the records from `offset` on, checksums included. Leaves out what was aborted (I5): transactions of several writers lie between
  * each other, so the aborted ones are taken in the order of their first offsets, all up to the batch at hand, each until
  * its own marker.
+ * @throws DataTraceError `log.corrupt`, `log.compression_unsupported`.
  */
 export function visibleRecords({ topic, partition, aborted, bytes }: FetchAnswer, offset: bigint): VisibleRecords {
   const waiting = aborted.toSorted((one, other) => (one.firstOffset < other.firstOffset ? -1 : 1));
@@ -35,6 +43,9 @@ export function visibleRecords({ topic, partition, aborted, bytes }: FetchAnswer
     const base = bytes.readBigInt64BE(at);
     const last = base + BigInt(bytes.readInt32BE(at + 23));
     const attributes = bytes.readInt16BE(at + 21);
+    if (bytes.readUInt32BE(at + 17) !== crc32c(bytes.subarray(at, end), 21)) {
+      throw new DataTraceError("log.corrupt", { detail: { topic, partition, offset: base.toString() } });
+    }
     const producer = bytes.readBigInt64BE(at + 43);
     begin(waiting, last, open);
     if ((attributes & flags.control) !== 0) {
@@ -67,16 +78,14 @@ function markerType(bytes: Buffer, batch: number): number {
 }
 
 function inflate(body: Buffer, compression: number, place: { topic: string; partition: number }): Buffer {
-  switch (compression) {
-    case 0:
-      return body;
-    case 1:
-      return gunzipSync(body);
-    case 4:
-      return zstdDecompressSync(body);
-    default:
-      throw new DataTraceError("log.compression_unsupported", {
-        detail: { ...place, compression: compression === 2 ? "snappy" : compression === 3 ? "lz4" : compression },
-      });
+  const codec = codecs.get(compression);
+  if (codec === undefined) {
+    const name = compression === 2 ? "snappy" : compression === 3 ? "lz4" : compression;
+    throw new DataTraceError("log.compression_unsupported", { detail: { ...place, compression: name } });
+  }
+  try {
+    return codec(body);
+  } catch (error) {
+    throw new DataTraceError("log.corrupt", { cause: error, detail: place });
   }
 }
