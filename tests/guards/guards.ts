@@ -1,5 +1,6 @@
 import { captureGuards } from "./capture-guards.ts";
 import type { Guard } from "./guard.ts";
+import { registryGuards } from "./registry-guards.ts";
 
 const sourceContract = "services/capture-postgres/src/source-contract.postgres.test.ts";
 const sinkContract = "services/sink-postgres/src/sink-contract.postgres.test.ts";
@@ -265,4 +266,5 @@ export const guards: readonly Guard[] = [
     short: true,
   },
   ...captureGuards,
+  ...registryGuards,
 ];

@@ -112,7 +112,7 @@ test("an answer without end is given up at its limit, before the time limit", as
   expect(parts).toBeLessThan(50);
 });
 
-test("an answer that comes in drops is given up at the time limit", async () => {
+test("I7: an answer that comes in drops is given up at the time limit", async () => {
   const drops: NodeJS.Timeout[] = [];
   await using server = await answerWith((response) => {
     response.writeHead(200, { "content-type": "application/json" });
@@ -125,7 +125,7 @@ test("an answer that comes in drops is given up at the time limit", async () => 
   for (const drop of drops) clearInterval(drop);
 });
 
-test("an answer that breaks off is a lost connection, not a wait without end", async () => {
+test("I7: an answer that breaks off is a lost connection, not a wait without end", async () => {
   await using server = await answerWith((response) => {
     response.writeHead(200, { "content-type": "application/json", "content-length": "1000" });
     response.write('{"schema": "', () => response.destroy());
