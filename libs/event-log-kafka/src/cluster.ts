@@ -80,6 +80,11 @@ export class Cluster implements AsyncDisposable {
     return await this.#link(nodeId).ask<T>(api, parameters);
   }
 
+  /** Whether this broker can be asked; otherwise `refresh` first. */
+  knows(nodeId: number): boolean {
+    return this.#links.has(nodeId);
+  }
+
   /** Sends a call that was put together by hand. */
   async send(nodeId: number, call: KafkajsCall, connection: 0 | 1 = 0): Promise<unknown> {
     this.#demandOpen();

@@ -1,7 +1,7 @@
 import { DataTraceError } from "@datatrace/core";
 
 import { asDataTraceError, BrokerError, codes, isLost, isPassing, passesByItself } from "./broker-error.ts";
-import type { Cluster } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
 import { fetchCall } from "./fetch-request.ts";
 import type { FetchAnswer } from "./fetch-request.ts";
 import type { HeldPartition } from "./held-partition.ts";
@@ -11,9 +11,12 @@ import { visibleRecords } from "./visible-records.ts";
 
 const maxBytes = 8 * 1024 * 1024;
 const maxPartitionBytes = 1024 * 1024;
-const idleWaitMs = 100;
+const idleWaitMs = 50;
 /** When a partition with records that wait to be taken will soon have to be fetched, too. */
 const shortWaitMs = 10;
+const lanes = [0, 1] as const;
+
+type Lane = (typeof lanes)[number];
 const retryMs = 100;
 
 export interface FetchListener {
@@ -23,14 +26,17 @@ export interface FetchListener {
 }
 
 /**
- * Fetches ahead, at most one answer of each partition that was sought and is not paused. Of each broker one request is
- * under way; it names only partitions with nothing left to take, so that none holds another up.
+ * Fetches ahead, at most one answer of each partition that was sought and is not paused. A request names only partitions
+ * with nothing left to take, so that none holds another up. Each broker has two lanes: while a request waits in one of
+ * them for news, a partition that was sought or resumed is fetched in the other.
  */
 export class Fetcher {
-  readonly #cluster: Cluster;
+  /** Of the lanes. The first knows the leaders. */
+  readonly #clusters: readonly [Cluster, Cluster];
   readonly #held: ReadonlyMap<string, HeldPartition>;
   readonly #listener: FetchListener;
-  readonly #busy = new Set<number>();
+  /** Brokers with a request under way, by lane. */
+  readonly #busy: Readonly<Record<Lane, Set<number>>> = { 0: new Set(), 1: new Set() };
   #finding = false;
   #scheduled = false;
   #lastTurn = 0;
@@ -38,7 +44,7 @@ export class Fetcher {
 
   /** `held` is the reader's: least recently served first. */
   constructor(cluster: Cluster, held: ReadonlyMap<string, HeldPartition>, listener: FetchListener) {
-    this.#cluster = cluster;
+    this.#clusters = [cluster, new Cluster(cluster.settings)];
     this.#held = held;
     this.#listener = listener;
   }
@@ -53,8 +59,14 @@ export class Fetcher {
     });
   }
 
-  close(): void {
+  /** The connections that are its own. */
+  async close(): Promise<void> {
     this.#closed = true;
+    await this.#clusters[1][Symbol.asyncDispose]();
+  }
+
+  get #cluster(): Cluster {
+    return this.#clusters[0];
   }
 
   #fetch(): void {
@@ -66,14 +78,21 @@ export class Fetcher {
       const { topic, partition } = held.place;
       const leader = this.#cluster.metadata.topic(topic)?.leaders[partition] ?? -1;
       if (leader < 0) lost.add(topic);
-      else if (!this.#busy.has(leader)) {
+      else if (this.#freeLane(leader) !== undefined) {
         const list = byLeader.get(leader);
         if (list === undefined) byLeader.set(leader, [held]);
         else list.push(held);
       }
     }
     if (lost.size > 0 && !this.#finding) void this.#find([...lost]);
-    for (const [leader, list] of byLeader) void this.#fetchFrom(leader, list);
+    for (const [leader, list] of byLeader) {
+      const lane = this.#freeLane(leader);
+      if (lane !== undefined) void this.#fetchFrom(leader, lane, list);
+    }
+  }
+
+  #freeLane(leader: number): Lane | undefined {
+    return lanes.find((lane) => !this.#busy[lane].has(leader));
   }
 
   async #find(topics: readonly string[]): Promise<void> {
@@ -90,8 +109,8 @@ export class Fetcher {
     }
   }
 
-  async #fetchFrom(leader: number, list: readonly HeldPartition[]): Promise<void> {
-    this.#busy.add(leader);
+  async #fetchFrom(leader: number, lane: Lane, list: readonly HeldPartition[]): Promise<void> {
+    this.#busy[lane].add(leader);
     this.#lastTurn += 1;
     const turn = this.#lastTurn;
     const places = list.map((held) => ({ ...held.place, offset: held.position ?? 0n }));
@@ -99,7 +118,9 @@ export class Fetcher {
     try {
       const waiting = [...this.#held.values()].some(({ fetched }) => fetched !== null);
       const limits = { maxWaitMs: waiting ? shortWaitMs : idleWaitMs, maxBytes, maxPartitionBytes };
-      const answers = (await this.#cluster.send(leader, fetchCall(places, limits), 1)) as readonly FetchAnswer[];
+      const cluster = this.#clusters[lane];
+      if (!cluster.knows(leader)) await cluster.refresh(null);
+      const answers = (await cluster.send(leader, fetchCall(places, limits), 1)) as readonly FetchAnswer[];
       let news = false;
       for (const answer of answers) {
         const held = this.#held.get(placeName(answer));
@@ -113,7 +134,7 @@ export class Fetcher {
       await this.#passed(error);
     } finally {
       for (const held of list) if (held.turn === turn) held.turn = null;
-      this.#busy.delete(leader);
+      this.#busy[lane].delete(leader);
       this.wake();
     }
   }

@@ -38,6 +38,7 @@ export class KafkaReader implements LogReader {
   #lost: unknown = null;
   #wake: (() => void) | null = null;
   #forget: (() => void) | null = null;
+  #closing: Promise<void> | null = null;
 
   /** Takes `cluster` over; `shared` is the log's. */
   constructor(
@@ -124,7 +125,7 @@ export class KafkaReader implements LogReader {
   /** It ends with this error. */
   lose(error: unknown): void {
     this.#lost ??= error;
-    this.#fetcher.close();
+    this.#closing ??= this.#fetcher.close();
     this.#commits.close();
     this.#wake?.();
   }
@@ -138,6 +139,7 @@ export class KafkaReader implements LogReader {
     this.#forget?.();
     this.lose(new DataTraceError("log.closed"));
     await this.#member.close(this.#shared);
+    await this.#closing;
     await this.#cluster[Symbol.asyncDispose]();
   }
 
