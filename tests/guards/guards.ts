@@ -1,4 +1,6 @@
 import { captureGuards } from "./capture-guards.ts";
+import { deliveryGuards } from "./delivery-guards.ts";
+import { logGuards } from "./log-guards.ts";
 import type { Guard } from "./guard.ts";
 
 const sourceContract = "services/capture-postgres/src/source-contract.postgres.test.ts";
@@ -265,4 +267,6 @@ export const guards: readonly Guard[] = [
     short: true,
   },
   ...captureGuards,
+  ...deliveryGuards,
+  ...logGuards,
 ];
