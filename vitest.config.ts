@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import type { TestProjectInlineConfiguration } from "vitest/config";
 import { ClosingLine } from "./libs/testkit/src/closing-line.ts";
@@ -72,6 +73,8 @@ function projectOf({ name, include, exclude = [], setUpOnce, testTimeoutMs }: Su
 
 export default defineConfig({
   test: {
+    // Most tests wait for servers and processes, not for this machine.
+    maxWorkers: availableParallelism() + 1,
     projects: suites.map((suite) => projectOf(suite)),
     reporters: ["default", new ClosingLine(missing.map(({ notice }) => notice))],
     passWithNoTests: false,

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { waitFor } from "@datatrace/testkit";
+import { isAlive, isStopped, waitFor } from "@datatrace/testkit";
 import { DataTraceProcess } from "../workload/datatrace-process.ts";
 import type { Part, Topology } from "./faults.ts";
 
@@ -163,7 +163,8 @@ export class Stage {
         const end = performance.now() + deadlineMs;
         for (;;) {
           const pid = this.#pidsAfter(mine)[before];
-          if (pid !== undefined) return this.#processes.get(pid) ?? null;
+          // The line is written just before the act.
+          if (pid !== undefined && (isStopped(pid) || !isAlive(pid))) return this.#processes.get(pid) ?? null;
           if (performance.now() > end) return null;
           await delay(10);
         }

@@ -1,4 +1,6 @@
 import { captureGuards } from "./capture-guards.ts";
+import { deliveryGuards } from "./delivery-guards.ts";
+import { logGuards } from "./log-guards.ts";
 import type { Guard } from "./guard.ts";
 import { registryGuards } from "./registry-guards.ts";
 
@@ -266,5 +268,7 @@ export const guards: readonly Guard[] = [
     short: true,
   },
   ...captureGuards,
+  ...deliveryGuards,
+  ...logGuards,
   ...registryGuards,
 ];

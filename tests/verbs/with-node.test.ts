@@ -161,3 +161,16 @@ test("shows what npm says when it fails, and starts nothing", async () => {
   expect(stderr).toContain("`npm ci --ignore-scripts --no-audit --no-fund` failed");
   expect([status, stdout]).toEqual([1, ""]);
 });
+
+test("a service runs with a bounded heap, and what the user has set wins", () => {
+  const tell = `import v8 from "node:v8"; console.error(v8.getHeapStatistics().heap_size_limit / 2 ** 20);`;
+  const heapLimitMiB = (options: string): number => {
+    const { stderr } = spawnSync(process.execPath, [launcher, "services/standalone/src/main.ts", "help"], {
+      encoding: "utf8",
+      env: { ...process.env, NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(tell)} ${options}` },
+    });
+    return Number(stderr.trim().split("\n").at(-1));
+  };
+  expect(heapLimitMiB("")).toBeCloseTo(512, -2);
+  expect(heapLimitMiB("--max-old-space-size=300")).toBeCloseTo(300, -2);
+});

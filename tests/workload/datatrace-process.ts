@@ -1,10 +1,14 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { guard } from "@datatrace/testkit";
 
+const environment = JSON.parse(
+  readFileSync(new URL("../../deploy/process-environment.json", import.meta.url), "utf8"),
+) as Readonly<Record<string, string>>;
 const entry = fileURLToPath(import.meta.resolve("../../services/standalone/src/main.ts"));
 const keepLines = 400;
 const compileCache = join(tmpdir(), "datatrace-compile-cache");
@@ -33,7 +37,7 @@ export class DataTraceProcess {
   constructor(options: ProcessOptions) {
     const child = spawn(process.execPath, [...(options.nodeArgs ?? []), entry, ...options.args], {
       // The compiled sources are kept: a killed process is back in half the time.
-      env: { NODE_COMPILE_CACHE: compileCache, ...process.env, ...options.env },
+      env: { NODE_COMPILE_CACHE: compileCache, ...environment, ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
       // Ctrl-C is for the harness alone.
       detached: true,

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { temporaryDirectory, waitFor } from "@datatrace/testkit";
+import { temporaryDirectory, isStopped, waitFor } from "@datatrace/testkit";
 import type { TemporaryDirectory } from "@datatrace/testkit";
 import type { DeliveryBed } from "./delivery-bed.ts";
 
@@ -48,9 +48,13 @@ export class MemberProcess implements AsyncDisposable {
     await waitFor(() => this.#output.includes("ready"), { deadlineMs, what: "the member to start" });
   }
 
-  /** Its failpoint has come: the last thing that it does before it acts. */
+  /** Its failpoint has come, and it is dead or stands still. */
   async reached(): Promise<void> {
-    await waitFor(() => existsSync(join(this.#folder.path, fired)), { deadlineMs, what: "the failpoint" });
+    const { pid } = this.#child;
+    await waitFor(
+      () => existsSync(join(this.#folder.path, fired)) && (this.hasEnded || (pid !== undefined && isStopped(pid))),
+      { deadlineMs, what: "the failpoint" },
+    );
   }
 
   async ended(): Promise<void> {

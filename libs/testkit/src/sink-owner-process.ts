@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { FailpointAction } from "./failpoints.ts";
+import { isStopped } from "./process-tree.ts";
 import type { SinkLimits } from "./sink-harness.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 import type { TemporaryDirectory } from "./temporary-directory.ts";
@@ -56,10 +57,14 @@ export class SinkOwner implements AsyncDisposable {
     return new SinkOwner(child, folder);
   }
 
-  /** Resolves when the process has come to its failpoint: its last act before it stops. */
+  /** Resolves when the process stands still at its failpoint, whose line it writes just before. */
   async frozen(deadlineMs: number): Promise<void> {
     const file = join(this.#folder.path, fired);
-    await waitFor(() => existsSync(file), { deadlineMs, what: "the owner to freeze" });
+    const { pid } = this.#child;
+    await waitFor(() => existsSync(file) && pid !== undefined && isStopped(pid), {
+      deadlineMs,
+      what: "the owner to freeze",
+    });
   }
 
   wake(): void {
