@@ -23,6 +23,12 @@ export interface StoredRecord {
   readonly headers: LogHeaders;
 }
 
+/** What is at an offset of a partition, read without a group: `next` is where to go on, the same offset when nothing was there. */
+export interface RecordsRead {
+  readonly records: readonly StoredRecord[];
+  readonly next: bigint;
+}
+
 /** Where one append put a partition's records: the offsets of the first and the last. */
 export interface AppendedRange extends TopicPartition {
   readonly first: bigint;

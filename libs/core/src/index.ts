@@ -28,6 +28,7 @@ export type {
   LogReader,
   LogRecord,
   LogWriter,
+  RecordsRead,
   ReaderEvent,
   SchemaRegistry,
   StoredRecord,

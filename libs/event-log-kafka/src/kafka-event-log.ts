@@ -5,6 +5,7 @@ import type {
   LogBounds,
   LogReader,
   LogWriter,
+  RecordsRead,
   StoredRecord,
   TopicIdentity,
   TopicPartition,
@@ -21,6 +22,7 @@ import { KafkaReader } from "./kafka-reader.ts";
 import { KafkaWriter } from "./kafka-writer.ts";
 import { latestRecords } from "./latest-records.ts";
 import { placeName, readBounds } from "./offsets.ts";
+import { readAt } from "./partition-scan.ts";
 import { Retention } from "./retention.ts";
 import { RetentionTimer } from "./retention-timer.ts";
 import { SpaceLimit } from "./space-limit.ts";
@@ -150,6 +152,14 @@ export class KafkaEventLog implements EventLog {
     const bounds = (await readBounds(this.#cluster, [place], signal)).get(placeName(place));
     if (bounds === undefined) throw new DataTraceError("log.topic_unknown", { detail: place });
     return bounds;
+  }
+
+  /**
+   * What is committed at an offset now, for tools: it joins no group, and retention does not know of it.
+   * @throws DataTraceError `log.topic_unknown`, `log.out_of_range`.
+   */
+  async read(place: TopicPartition, from: bigint, signal?: AbortSignal): Promise<RecordsRead> {
+    return await readAt(this.#cluster, place, from, signal);
   }
 
   async deleteTopics(names: readonly string[], signal?: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 import { DataTraceError } from "@datatrace/core";
-import type { StoredRecord, TopicPartition } from "@datatrace/core";
+import type { RecordsRead, StoredRecord, TopicPartition } from "@datatrace/core";
 
 import { codes, demandSuccess, isPassing } from "./broker-error.ts";
 import type { Cluster } from "./cluster.ts";
@@ -24,15 +24,25 @@ export async function scanPartition(
 ): Promise<bigint> {
   let offset = from;
   while (offset < to) {
-    const answer = await cluster.persist(() => fetchOne(cluster, place, offset), signal);
-    if (answer.errorCode === codes.offsetOutOfRange) {
-      throw new DataTraceError("log.out_of_range", { detail: { ...place, offset: offset.toString() } });
-    }
-    const { records, next } = visibleRecords(answer, offset);
+    const { records, next } = await readAt(cluster, place, offset, signal);
     if (records.length > 0) take(records);
     offset = next;
   }
   return offset;
+}
+
+/** What one fetch at this offset brings, perhaps nothing. @throws DataTraceError `log.topic_unknown`, `log.out_of_range`. */
+export async function readAt(
+  cluster: Cluster,
+  place: TopicPartition,
+  offset: bigint,
+  signal?: AbortSignal,
+): Promise<RecordsRead> {
+  const answer = await cluster.persist(() => fetchOne(cluster, place, offset), signal);
+  if (answer.errorCode === codes.offsetOutOfRange) {
+    throw new DataTraceError("log.out_of_range", { detail: { ...place, offset: offset.toString() } });
+  }
+  return visibleRecords(answer, offset);
 }
 
 async function fetchOne(cluster: Cluster, place: TopicPartition, offset: bigint): Promise<FetchAnswer> {

@@ -37,6 +37,11 @@ export interface Operations {
     request: PackedAppend & { readonly writer: string; readonly epoch: number };
     answer: readonly AppendedRange[];
   };
+  /** A run without records stands for nothing there. */
+  read: {
+    request: TopicPartition & { readonly from: bigint };
+    answer: { readonly run: RecordRun; readonly next: bigint };
+  };
   latestByKey: { request: { readonly topic: string }; answer: RecordRun };
   registerGroup: { request: { readonly group: string; readonly topics: readonly string[] }; answer: null };
   removeGroup: { request: { readonly group: string }; answer: null };

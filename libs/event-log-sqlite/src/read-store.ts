@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 
 import { DataTraceError } from "@datatrace/core";
+import type { TopicPartition } from "@datatrace/core";
 import type { Database, Statement } from "better-sqlite3";
 
 import { offsetOf, recordId } from "./log-schema.ts";
@@ -72,6 +73,16 @@ export class ReadStore {
       leftBytes -= run.frames.byteLength;
     }
     return { parts, complete: true };
+  }
+
+  /** What there is at one offset. @throws DataTraceError `log.out_of_range`. */
+  at(place: TopicPartition, partitionId: number, offset: bigint): { readonly run: RecordRun; readonly next: bigint } {
+    const [part] = this.fetch([{ partitionId, offset, turn: 0 }]).parts;
+    if (part === undefined) return { run: latestRun([]), next: offset };
+    if ("outOfRange" in part) {
+      throw new DataTraceError("log.out_of_range", { detail: { ...place, offset: offset.toString() } });
+    }
+    return { run: part.run, next: part.next };
   }
 
   /** The end of every partition, by id: one query, however many readers wait for however many partitions. */

@@ -9,6 +9,7 @@ import type {
   Logger,
   LogReader,
   LogWriter,
+  RecordsRead,
   SchemaRegistry,
   StoredRecord,
   TopicIdentity,
@@ -110,6 +111,12 @@ export class SqliteEventLog implements EventLog {
 
   async latestByKey(topic: string, signal?: AbortSignal): Promise<readonly StoredRecord[]> {
     return recordsOf(await this.#thread.request("latestByKey", { topic }, signal), 0n);
+  }
+
+  /** What is at an offset now, for tools: it joins no group. @throws DataTraceError `log.topic_unknown`, `log.out_of_range`. */
+  async read({ topic, partition }: TopicPartition, from: bigint, signal?: AbortSignal): Promise<RecordsRead> {
+    const { run, next } = await this.#thread.request("read", { topic, partition, from }, signal);
+    return { records: recordsOf(run, from), next };
   }
 
   bounds({ topic, partition }: TopicPartition, signal?: AbortSignal): Promise<LogBounds> {

@@ -103,6 +103,8 @@ export class Store {
         });
         return this.#committed(ranges);
       },
+      read: ({ topic, partition, from }, id) =>
+        log.read(() => reads.at({ topic, partition }, topics.partition({ topic, partition }).id, from), id),
       latestByKey: async ({ topic }, id) =>
         await log.read(() => {
           const row = topics.partition({ topic, partition: 0 });

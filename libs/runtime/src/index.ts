@@ -6,6 +6,7 @@ export { loadPipeline } from "./load-pipeline.ts";
 export type { LoadedPipeline } from "./load-pipeline.ts";
 export { pipelineSchema } from "./pipeline-schema.ts";
 export type { CaptureMode, Endpoint, ErrorStrategy, Pipeline, SyncSettings, Task, TaskObject } from "./pipeline.ts";
+export type { EmbeddedLogSettings, KafkaLogSettings, PipelineLog, RegistrySettings } from "./pipeline-log.ts";
 export { didYouMean, suggestion } from "./suggestion.ts";
 export { splitTableName, TablePattern } from "./table-pattern.ts";
 export { openAdminServer } from "./admin-server.ts";

@@ -2,7 +2,6 @@ import type { FilePath } from "./yaml-source.ts";
 
 /** Fields that the format has, and that this version does not carry yet. `*` is any name. */
 const fields = new Set([
-  "log.kafka",
   "tasks.*.objects.*.columns",
   "tasks.*.objects.*.where",
   "tasks.*.objects.*.key",

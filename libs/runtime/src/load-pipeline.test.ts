@@ -56,7 +56,11 @@ describe("a valid file", () => {
     const { pipeline, problems } = load(valid);
     expect(problems).toEqual([]);
     expect(pipeline?.name).toBe("shop");
-    expect(pipeline?.log).toEqual({ directory: join(directory, "datatrace-data"), maxSizeBytes: null });
+    expect(pipeline?.log).toEqual({
+      kind: "embedded",
+      directory: join(directory, "datatrace-data"),
+      maxSizeBytes: null,
+    });
     expect(pipeline?.sources.get("shop")?.config["url"]).toBeInstanceOf(Secret);
     expect((pipeline!.sources.get("shop")!.config["url"] as Secret).reveal()).toBe(environment.SHOP);
     const [task] = pipeline?.tasks ?? [];
@@ -84,7 +88,11 @@ describe("a valid file", () => {
 
   test("takes the embedded log's directory and limit", () => {
     const { pipeline } = load(`log: { directory: ./here, max_size: 2GiB }\n${valid}`);
-    expect(pipeline?.log).toEqual({ directory: join(directory, "here"), maxSizeBytes: 2 * 1024 ** 3 });
+    expect(pipeline?.log).toEqual({
+      kind: "embedded",
+      directory: join(directory, "here"),
+      maxSizeBytes: 2 * 1024 ** 3,
+    });
   });
 });
 
@@ -121,14 +129,6 @@ describe("what is wrong is named with line, path and suggestion", () => {
       13,
       "tasks.orders.objects[1].where",
       /`where` is not in this version/,
-    ],
-    [
-      "log of a later version",
-      `${valid}log: { kafka: {} }\n`,
-      "config.field_unknown",
-      17,
-      "log.kafka",
-      /`kafka` is not in this version/,
     ],
     [
       "value of a later version",

@@ -1,16 +1,17 @@
 import { readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Secret } from "@datatrace/core";
-import { parseByteSize } from "./byte-size.ts";
 import { secretFields } from "./connector-schemas.ts";
 import type { ConnectorSchema, ConnectorSchemas } from "./connector-schemas.ts";
 import { substitute } from "./environment.ts";
 import type { Environment } from "./environment.ts";
 import { fileProblem } from "./file-problem.ts";
 import type { FileProblem } from "./file-problem.ts";
+import { logFormProblems, logSecrets } from "./log-checks.ts";
 import { crossFieldProblems } from "./pipeline-checks.ts";
 import { defaults, endpointSchema, outlineSchema } from "./pipeline-schema.ts";
 import type { EndpointDocument, PipelineDocument, TaskDocument } from "./pipeline-schema.ts";
+import { logOf } from "./pipeline-log.ts";
 import type { Endpoint, Pipeline, Task } from "./pipeline.ts";
 import { schemaProblems } from "./schema-problems.ts";
 import { splitTableName, TablePattern } from "./table-pattern.ts";
@@ -81,17 +82,23 @@ function check(
 ): LoadedPipeline {
   const value = source.value();
   const outline = schemaProblems(outlineSchema(connectors), value ?? {}, [], source);
-  const endpoints = [
+  const parts = [
+    ...logFormProblems(value, source),
     ...endpointProblems("sources", connectors.sources, value, source),
     ...endpointProblems("targets", connectors.targets, value, source),
   ];
-  if (outline.length + endpoints.length > 0) return failed([...outline, ...endpoints]);
+  if (outline.length + parts.length > 0) return failed([...outline, ...parts]);
   const document = value as PipelineDocument;
   const crossed = crossFieldProblems(document, source);
-  const warnings = [
-    ...plainSecrets("sources", document.sources, connectors.sources, source, fromEnvironment),
-    ...plainSecrets("targets", document.targets, connectors.targets, source, fromEnvironment),
-  ];
+  const warnings = plainSecrets(
+    [
+      ...logSecrets(document.log),
+      ...endpointSecrets("sources", document.sources, connectors.sources),
+      ...endpointSecrets("targets", document.targets, connectors.targets),
+    ],
+    source,
+    fromEnvironment,
+  );
   if (crossed.length > 0) return failed([...crossed, ...warnings]);
   return { ...failed(warnings), pipeline: pipelineOf(file, document, connectors, source) };
 }
@@ -111,29 +118,33 @@ function endpointProblems(
   });
 }
 
-/** A url with a password that stands in the file itself ends up in version control: a warning. */
-function plainSecrets(
+type SecretField = readonly [path: FilePath, value: unknown];
+
+function endpointSecrets(
   section: "sources" | "targets",
   entries: Readonly<Record<string, EndpointDocument>>,
   known: readonly ConnectorSchema[],
+): readonly SecretField[] {
+  return Object.entries(entries).flatMap(([id, entry]) => {
+    const connector = known.find(({ type }) => type === entry.type);
+    const fields = connector === undefined ? [] : secretFields(connector);
+    return fields.map((field): SecretField => [[section, id, field], entry[field]]);
+  });
+}
+
+/** A url with a password, or another secret, that stands in the file itself ends up in version control: a warning. */
+function plainSecrets(
+  secrets: readonly SecretField[],
   source: YamlSource,
   fromEnvironment: ReadonlySet<string>,
 ): readonly FileProblem[] {
-  return Object.entries(entries).flatMap(([id, entry]) => {
-    const connector = known.find(({ type }) => type === entry.type);
-    return (connector === undefined ? [] : secretFields(connector))
-      .map((field): FilePath => [section, id, field])
-      .filter((path) => !fromEnvironment.has(pathText(path)) && holdsPassword(entry[String(path[2])]))
-      .map((path) =>
-        fileProblem(
-          "config.secret_in_file",
-          `${pathText(path)} has a password in plain text.`,
-          source.line(path),
-          path,
-          { severity: "warning" },
-        ),
-      );
-  });
+  return secrets
+    .filter(([path, value]) => !fromEnvironment.has(pathText(path)) && holdsPassword(value))
+    .map(([path]) =>
+      fileProblem("config.secret_in_file", `${pathText(path)} has a password in plain text.`, source.line(path), path, {
+        severity: "warning",
+      }),
+    );
 }
 
 /** A field that is not a url is a secret as a whole; a url only when it names a password. */
@@ -149,14 +160,10 @@ function pipelineOf(
   connectors: ConnectorSchemas,
   source: YamlSource,
 ): Pipeline {
-  const limit = document.log?.max_size;
   return {
     file,
     name: document.name,
-    log: {
-      directory: resolve(dirname(file), document.log?.directory ?? defaults.directory),
-      maxSizeBytes: limit === undefined ? null : parseByteSize(limit),
-    },
+    log: logOf(document.log, file, document.name, source.line(["log", "kafka"])),
     sources: endpointsOf("sources", document.sources, connectors.sources, source),
     targets: endpointsOf("targets", document.targets, connectors.targets, source),
     tasks: Object.entries(document.tasks).map(([id, task]) => taskOf(id, task, source)),

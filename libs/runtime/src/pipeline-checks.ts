@@ -1,6 +1,6 @@
-import { parseByteSize } from "./byte-size.ts";
 import { fileProblem, shown } from "./file-problem.ts";
 import type { FileProblem } from "./file-problem.ts";
+import { logProblems } from "./log-checks.ts";
 import type { PipelineDocument, TaskDocument } from "./pipeline-schema.ts";
 import { defaults } from "./pipeline-schema.ts";
 import { didYouMean } from "./suggestion.ts";
@@ -11,7 +11,7 @@ import type { FilePath, YamlSource } from "./yaml-source.ts";
 export function crossFieldProblems(document: PipelineDocument, source: YamlSource): readonly FileProblem[] {
   const tasks = Object.entries(document.tasks);
   return [
-    ...logProblems(document, source),
+    ...logProblems(document.log, source),
     ...tasks.flatMap(([id, task]) => [
       ...referenceProblems(document, id, task, source),
       ...objectProblems(id, task, source),
@@ -19,16 +19,6 @@ export function crossFieldProblems(document: PipelineDocument, source: YamlSourc
     ...modeProblems(document, source),
     ...sharedTableProblems(document, source),
   ];
-}
-
-/** One append holds up to 4 MiB of changes: in a log that hardly holds one, nothing would ever fit. */
-const smallestLogBytes = 16 * 1024 ** 2;
-
-function logProblems({ log }: PipelineDocument, source: YamlSource): readonly FileProblem[] {
-  const limit = log?.max_size;
-  if (limit === undefined || parseByteSize(limit) >= smallestLogBytes) return [];
-  const path = ["log", "max_size"];
-  return [fileProblem("config.invalid", "`log.max_size` must be at least 16MiB.", source.line(path), path)];
 }
 
 function referenceProblems(

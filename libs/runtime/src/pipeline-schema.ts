@@ -1,6 +1,8 @@
 import { Type } from "typebox";
 import type { Static, TSchema } from "typebox";
 import type { ConnectorSchema, ConnectorSchemas, ObjectSchema } from "./connector-schemas.ts";
+import { logOutline, logSchema } from "./log-schema.ts";
+import type { LogDocument } from "./log-schema.ts";
 
 /** Names that become parts of topics, slots, publications and metric labels. */
 export const namePattern = "^[a-z][a-z0-9_-]{0,39}$";
@@ -8,7 +10,6 @@ const nameText = "Lower-case letters, digits, `_` and `-`, beginning with a lett
 
 /** What a field has when the file leaves it out. */
 export const defaults = {
-  directory: "datatrace-data",
   mode: "snapshot+stream",
   batch_size: 1000,
   thread_count: 4,
@@ -101,26 +102,6 @@ const taskSchema = Type.Object(
   closed,
 );
 
-const logSchema = Type.Object(
-  {
-    directory: Type.Optional(
-      Type.String({
-        minLength: 1,
-        default: defaults.directory,
-        description: "Directory of the embedded event log, on a local disk. Relative to the pipeline file.",
-      }),
-    ),
-    max_size: Type.Optional(
-      Type.String({
-        pattern: "^[1-9][0-9]*(KiB|MiB|GiB|TiB|KB|MB|GB|TB)$",
-        description:
-          "Size limit of the embedded event log, such as `20GB`, 16MiB at least. At the limit capture waits until the deliveries have caught up; nothing is deleted. Default: 10GiB.",
-      }),
-    ),
-  },
-  { ...closed, description: "The embedded event log. Left out: in ./datatrace-data beside the pipeline file." },
-);
-
 const nameSchema = Type.String({
   pattern: namePattern,
   description: `Names the pipeline in topics, replication slots and metrics; another name is another pipeline. ${nameText}`,
@@ -128,7 +109,6 @@ const nameSchema = Type.String({
 
 const taskMapSchema = entries(taskSchema, "What to copy, by name. The name is part of the delivery's stored progress.");
 
-export type LogDocument = Static<typeof logSchema>;
 export type TaskDocument = Static<typeof taskSchema>;
 
 /** What a valid file holds, before defaults. The fields of a connector are its own. */
@@ -148,6 +128,7 @@ export interface EndpointDocument {
 /** The schema of a pipeline file, with one alternative per connector: what `schema` prints and editors read. */
 export function pipelineSchema(connectors: ConnectorSchemas): object {
   const root = pipelineObject(
+    logSchema,
     oneOf(connectors.sources.map(endpointSchema)),
     oneOf(connectors.targets.map(endpointSchema)),
   );
@@ -158,9 +139,12 @@ export function pipelineSchema(connectors: ConnectorSchemas): object {
   };
 }
 
-/** The same file with entries of which only `type` is looked at: each is then held against its own connector's schema. */
+/**
+ * The same file with entries of which only `type` is looked at: each is then held against its own connector's schema. What
+ * may be written in two ways is held against the schema of its way likewise.
+ */
 export function outlineSchema(connectors: ConnectorSchemas): TSchema {
-  return pipelineObject(outline(connectors.sources), outline(connectors.targets));
+  return pipelineObject(logOutline, outline(connectors.sources), outline(connectors.targets));
 }
 
 function outline(known: readonly ConnectorSchema[]): TSchema {
@@ -179,11 +163,11 @@ export function endpointSchema(connector: ConnectorSchema): TSchema {
   };
 }
 
-function pipelineObject(source: TSchema, target: TSchema): TSchema {
+function pipelineObject(log: TSchema, source: TSchema, target: TSchema): TSchema {
   return Type.Object(
     {
       name: nameSchema,
-      log: Type.Optional(logSchema),
+      log: Type.Optional(log),
       sources: entries(source, "Databases to capture from, by name."),
       targets: entries(target, "Databases to deliver to, by name."),
       tasks: taskMapSchema,

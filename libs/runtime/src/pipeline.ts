@@ -1,4 +1,5 @@
 import type { TableExistsStrategy } from "@datatrace/core";
+import type { PipelineLog } from "./pipeline-log.ts";
 import type { TablePattern } from "./table-pattern.ts";
 
 /** `snapshot`: what is there now. `stream`: what changes from now on. `snapshot+stream`: both, without a gap. */
@@ -50,11 +51,7 @@ export interface Pipeline {
   /** Absolute path of the file it was read from. */
   readonly file: string;
   readonly name: string;
-  readonly log: {
-    /** Absolute path of the directory of the embedded log. */
-    readonly directory: string;
-    readonly maxSizeBytes: number | null;
-  };
+  readonly log: PipelineLog;
   readonly sources: ReadonlyMap<string, Endpoint>;
   readonly targets: ReadonlyMap<string, Endpoint>;
   readonly tasks: readonly Task[];

@@ -39,6 +39,7 @@ function rowsOf(schema: Described, prefix: string): readonly Row[] {
 function valueText(field: Described): string {
   if (field.const !== undefined) return `\`${field.const}\``;
   if (field.enum !== undefined) return field.enum.map((value) => `\`${value}\``).join(", ");
+  if (field.anyOf !== undefined) return field.anyOf.map((way) => valueText(way)).join(" or ");
   if (field.minimum !== undefined) return `${field.minimum} to ${field.maximum}`;
   return (
     { string: "text", object: "map", array: "list", integer: "number", boolean: "true, false" }[field.type ?? ""] ?? ""
@@ -102,6 +103,24 @@ ${rows
 - A table is taken by the exact name that stands in the task, else by the first glob that matches. Two tasks cannot write the
   same table of a target, and tasks that share a source have one \`mode\`.
 - Renaming the pipeline, a source, a task or a target makes a new one, which begins afresh; decommission the old one first.
+
+## The log on Kafka
+
+\`\`\`yaml
+log:
+  kafka:
+    brokers: [kafka-1:9092, kafka-2:9092]
+    ssl: true
+    sasl: { mechanism: scram-sha-512, username: datatrace, password: "\${KAFKA_PASSWORD}" }
+    registry: { url: "https://registry.example:8081", login: { user: datatrace, password: "\${REGISTRY_PASSWORD}" } }
+\`\`\`
+
+- Every process of the pipeline has the same file. \`run --only capture\` and \`run --only sink\` are then services of their
+  own; further replicas of the sink share its partitions, and a further capture takes over from the one before.
+- The topics are \`PREFIX.SCHEMA.TABLE\`, compacted topics \`datatrace.capture.PIPELINE.SOURCE.position\` and \`.state\`, and two that
+  all pipelines of a Kafka share: \`datatrace.topics\` and \`datatrace.groups\`. Consumer groups are named
+  \`PIPELINE.TASK.TARGET\`, so Kafka's own tools show their lag.
+- The size limit and its metrics belong to the embedded log; on Kafka the brokers have theirs.
 
 ## Commands
 

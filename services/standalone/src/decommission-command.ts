@@ -1,12 +1,11 @@
-import { existsSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { openCapture } from "@datatrace/capture";
 import { DataTraceError } from "@datatrace/core";
-import type { SqliteEventLog } from "@datatrace/event-log-sqlite";
 import type { Endpoint, Task } from "@datatrace/runtime";
 import type { CommandContext } from "./command-context.ts";
-import { openLog } from "./open-log.ts";
+import { openExistingLog } from "./open-log.ts";
+import type { OpenedLog } from "./open-log.ts";
 import { openSink, openSource, usedSources } from "./open-connectors.ts";
 import type { Output } from "./output.ts";
 import { captureId, deliveryId, topicPrefix } from "./part-names.ts";
@@ -102,8 +101,8 @@ async function confirmed(output: Output, signal: AbortSignal): Promise<boolean> 
 
 /** In the order of removal: captures first, so that nothing new arrives; then the deliveries. */
 async function plan(context: CommandContext, resources: AsyncDisposableStack): Promise<readonly Removal[]> {
-  const { pipeline, logger } = context;
-  const log = existsSync(pipeline.log.directory) ? resources.use(await openLog(pipeline, logger)) : null;
+  const { pipeline, logger, signal } = context;
+  const log = resources.use(await openExistingLog(pipeline, logger, signal));
   const removals: Removal[] = [];
   for (const endpoint of usedSources(pipeline)) {
     removals.push(await captureRemoval(context, endpoint, log, resources));
@@ -118,7 +117,7 @@ async function plan(context: CommandContext, resources: AsyncDisposableStack): P
 async function captureRemoval(
   { pipeline, logger, signal }: CommandContext,
   endpoint: Endpoint,
-  log: SqliteEventLog | null,
+  log: OpenedLog | null,
   resources: AsyncDisposableStack,
 ): Promise<Removal> {
   const source = resources.use(openSource(pipeline, endpoint, logger));
@@ -130,7 +129,7 @@ async function captureRemoval(
           capture: captureId(pipeline, endpoint.id),
           prefix: topicPrefix(pipeline),
           source,
-          log,
+          log: log.events,
           registry: log.registry,
           tables: { select: () => [], partitions: () => 1 },
           mode: "stream",
@@ -149,7 +148,7 @@ async function deliveryRemoval(
   { pipeline, logger, signal }: CommandContext,
   task: Task,
   target: string,
-  log: SqliteEventLog | null,
+  log: OpenedLog | null,
   resources: AsyncDisposableStack,
 ): Promise<Removal> {
   const sink = resources.use(openSink(pipeline, task, target, logger));
@@ -159,7 +158,7 @@ async function deliveryRemoval(
     look: async () => await sink.decommission(delivery, false, signal),
     remove: async () => {
       await sink.decommission(delivery, true, signal);
-      await log?.removeGroup(delivery, signal);
+      await log?.events.removeGroup(delivery, signal);
     },
   };
 }

@@ -11,6 +11,6 @@ export function deliveryId(pipeline: Pipeline, task: string, target: string): st
 }
 
 /** First part of the name of every data topic. */
-export function topicPrefix(pipeline: Pipeline): string {
-  return pipeline.name;
+export function topicPrefix({ name, log }: Pipeline): string {
+  return log.kind === "kafka" ? log.topicPrefix : name;
 }

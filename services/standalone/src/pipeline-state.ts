@@ -1,8 +1,17 @@
 import { DataTraceError, parsePublishedTable, stateTopic } from "@datatrace/core";
 import type { EventLog, PublishedTable, Sink } from "@datatrace/core";
 import type { Pipeline, Task } from "@datatrace/runtime";
+import { usedSources } from "./open-connectors.ts";
 import { captureId } from "./part-names.ts";
 import { targetFor } from "./task-tables.ts";
+
+/** Whether a capture of the pipeline has ever got as far as its state. */
+export async function hasRun(log: EventLog, pipeline: Pipeline, signal: AbortSignal): Promise<boolean> {
+  for (const { id } of usedSources(pipeline)) {
+    if ((await log.topic(stateTopic(captureId(pipeline, id)), signal)) !== null) return true;
+  }
+  return false;
+}
 
 /** The tables of a source's capture, as its state in the log says; empty before its first run. */
 export async function publishedTables(

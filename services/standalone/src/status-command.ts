@@ -1,9 +1,10 @@
-import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { formatByteSize } from "@datatrace/runtime";
 import type { CommandContext } from "./command-context.ts";
 import { etaSeconds, etaText } from "./eta.ts";
-import { openLog } from "./open-log.ts";
+import { openExistingLog } from "./open-log.ts";
+import type { LogSize } from "./open-log.ts";
+import { hasRun } from "./pipeline-state.ts";
 import { pipelineStatus } from "./pipeline-status.ts";
 import type { PipelineStatus, TableStatus } from "./pipeline-status.ts";
 import { countText, textTable } from "./text-table.ts";
@@ -19,28 +20,30 @@ interface Pace {
 /** `status FILE`: what the log, the sources and the targets say, whether a process runs or not; disturbs none. */
 export async function statusCommand(context: CommandContext): Promise<number> {
   const { pipeline, output, logger, signal } = context;
-  if (!existsSync(pipeline.log.directory)) {
-    output.say(`Never run: there is no event log in ${pipeline.log.directory}.`);
+  await using log = await openExistingLog(pipeline, logger, signal);
+  if (log === null || !(await hasRun(log.events, pipeline, signal))) {
+    const { log: place } = pipeline;
+    const where = place.kind === "kafka" ? "on Kafka" : `in ${place.directory}`;
+    output.say(`Never run: there is no event log of this pipeline ${where}.`);
     output.record("status", { pipeline: pipeline.name, ran: false });
     return 0;
   }
-  await using log = await openLog(pipeline, logger);
-  const first = await pipelineStatus(pipeline, log, logger, signal);
+  const first = await pipelineStatus(pipeline, log.events, logger, signal);
   const began = performance.now();
   const moving = first.tables.some(({ phase, lagRows }) => phase === "snapshotting" || (lagRows ?? 0) > 0);
   if (moving) await delay(sampleMs, undefined, { signal });
-  const status = moving ? await pipelineStatus(pipeline, log, logger, signal) : first;
+  const status = moving ? await pipelineStatus(pipeline, log.events, logger, signal) : first;
   const seconds = (performance.now() - began) / 1000;
   const paces = new Map(status.tables.map((table) => [table, paceOf(table, first, seconds)]));
-  const { sizeBytes, maxSizeBytes } = await log.statistics(signal);
+  const size = await log.size(signal);
   output.record("status", {
     pipeline: pipeline.name,
     ran: true,
-    log: { sizeBytes, maxSizeBytes },
+    ...(size === null ? {} : { log: { sizeBytes: size.sizeBytes, maxSizeBytes: size.maxSizeBytes } }),
     ...status,
     tables: status.tables.map((table) => ({ ...table, ...paces.get(table) })),
   });
-  for (const line of statusText(status, paces, sizeBytes)) output.say(line);
+  for (const line of statusText(status, paces, size)) output.say(line);
   return 0;
 }
 
@@ -61,7 +64,7 @@ function paceOf(now: TableStatus, first: PipelineStatus, seconds: number): Pace 
 function statusText(
   status: PipelineStatus,
   paces: ReadonlyMap<TableStatus, Pace>,
-  logBytes: number,
+  size: LogSize | null,
 ): readonly string[] {
   const sources = status.sources.map(({ source, lagBytes, error }) => [
     source,
@@ -99,7 +102,7 @@ function statusText(
       ...tables,
     ]),
     "",
-    `event log: ${formatByteSize(logBytes)}`,
+    ...(size === null ? [] : [`event log: ${formatByteSize(size.sizeBytes)}`]),
     ...new Set(stopped),
   ];
 }

@@ -25,7 +25,7 @@ function pipeline(...tasks: readonly Task[]): Pipeline {
   return {
     file: "/p.yaml",
     name: "p",
-    log: { directory: "/data", maxSizeBytes: null },
+    log: { kind: "embedded", directory: "/data", maxSizeBytes: null },
     sources: new Map(),
     targets: new Map(),
     tasks,

@@ -2,6 +2,7 @@ import { dataTopic, tableId } from "@datatrace/core";
 import type { Finding, TableName } from "@datatrace/core";
 import { didYouMean } from "@datatrace/runtime";
 import type { Pipeline, Task, TaskObject } from "@datatrace/runtime";
+import { topicPrefix } from "./part-names.ts";
 
 /** One table that a task copies, and its name in the targets. */
 export interface TaskTable {
@@ -154,7 +155,7 @@ function partitionConflicts(pipeline: Pipeline, all: readonly Writer[]): readonl
 function topicConflicts(pipeline: Pipeline, all: readonly Writer[]): readonly LocatedFinding[] {
   const first = new Map<string, string>();
   return all.flatMap(({ task, found }): readonly LocatedFinding[] => {
-    const topic = dataTopic(pipeline.name, found.table);
+    const topic = dataTopic(topicPrefix(pipeline), found.table);
     const mine = `${task.from}: ${tableId(found.table)}`;
     const other = first.get(topic);
     first.set(topic, other ?? mine);

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { EndAddress } from "@datatrace/capture";
 import { DataTraceError } from "@datatrace/core";
-import type { EventLog } from "@datatrace/core";
 import type { Health } from "@datatrace/runtime";
 import type { CapturePart } from "./capture-part.ts";
 import type { DeliveryPart } from "./delivery-part.ts";
+import { lastOffset } from "../log-records.ts";
+import type { OpenedLog } from "../open-log.ts";
 import type { Output } from "../output.ts";
 import { publishedTables, tablesOfTask } from "../pipeline-state.ts";
 import type { CommandContext } from "../command-context.ts";
@@ -13,7 +14,7 @@ import { countText } from "../text-table.ts";
 export interface DeliveredParts {
   readonly captures: readonly CapturePart[];
   readonly deliveries: readonly DeliveryPart[];
-  readonly log: EventLog;
+  readonly log: OpenedLog;
   readonly health: Health;
 }
 
@@ -51,7 +52,7 @@ async function deliver(
   let verified = 0;
   for (const part of deliveries) {
     // Without a capture in this process, what counts is what the log holds now.
-    const published = tablesOfTask(part.task, await publishedTables(log, pipeline, part.task.from, signal));
+    const published = tablesOfTask(part.task, await publishedTables(log.events, pipeline, part.task.from, signal));
     const topics = new Map(published.map((table) => [table.topic, table.partitions]));
     const mine = (ends.get(part.task.from) ?? (await endsOfLog(log, topics, signal))).filter(({ topic }) =>
       topics.has(topic),
@@ -61,17 +62,17 @@ async function deliver(
   return () => sayResult(output, parts, verified);
 }
 
-/** The last record of each partition. The embedded log has no markers behind it, so it is reached by applying it. */
+/** The last record of each partition, which is reached by applying it: what comes behind it on Kafka is never delivered. */
 async function endsOfLog(
-  log: EventLog,
+  log: OpenedLog,
   topics: ReadonlyMap<string, number>,
   signal: AbortSignal,
 ): Promise<readonly EndAddress[]> {
   const ends: EndAddress[] = [];
   for (const [topic, partitions] of topics) {
     for (let partition = 0; partition < partitions; partition++) {
-      const { end } = await log.bounds({ topic, partition }, signal);
-      if (end > 0n) ends.push({ topic, partition, last: end - 1n });
+      const last = await lastOffset(log, { topic, partition }, signal);
+      if (last !== null) ends.push({ topic, partition, last });
     }
   }
   return ends;

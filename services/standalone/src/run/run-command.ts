@@ -1,4 +1,3 @@
-import type { SqliteEventLog } from "@datatrace/event-log-sqlite";
 import { Health, Metrics, nextLogLevel, openAdminServer } from "@datatrace/runtime";
 import type { Readiness, StructuredLogger } from "@datatrace/runtime";
 import { CapturePart } from "./capture-part.ts";
@@ -8,6 +7,7 @@ import { deliverEverything } from "./caught-up.ts";
 import type { DeliveredParts } from "./caught-up.ts";
 import { DeliveryPart } from "./delivery-part.ts";
 import { openLog } from "../open-log.ts";
+import type { OpenedLog } from "../open-log.ts";
 import { usedSources } from "../open-connectors.ts";
 import { noticeOf } from "../output.ts";
 import { explainFailures } from "./failure-findings.ts";
@@ -25,8 +25,8 @@ const collectTimeoutMs = 2_000;
 /** `run FILE`: captures and deliveries in this process, until stopped, or until caught up. */
 export async function runCommand(run: CommandContext): Promise<number> {
   const { pipeline, invocation, output, logger, signal } = run;
-  const log = await openLog(pipeline, logger);
-  await using _log = log;
+  await using opened = await openLog(pipeline, logger, signal);
+  const { events: log, registry } = opened;
   const metrics = new Metrics();
   const health = new Health();
   const stop = new AbortController();
@@ -34,7 +34,7 @@ export async function runCommand(run: CommandContext): Promise<number> {
   const context: PartContext = {
     pipeline,
     log,
-    registry: log.registry,
+    registry,
     logger,
     metrics,
     signal: AbortSignal.any([signal, stop.signal]),
@@ -52,7 +52,7 @@ export async function runCommand(run: CommandContext): Promise<number> {
     supervisor.observe();
     return health.readiness();
   };
-  metrics.collect = () => collect(metrics, readiness(), log, [...captures, ...deliveries]);
+  metrics.collect = () => collect(metrics, readiness(), opened, [...captures, ...deliveries]);
   await using admin = await openAdminServer(
     { health: { readiness }, metrics, logger },
     { host: invocation.host, port: invocation.port ?? defaultPort, orAnyPort: invocation.port === null },
@@ -67,7 +67,7 @@ export async function runCommand(run: CommandContext): Promise<number> {
   try {
     const running = supervisor.run();
     const sayResult = endsByItself(run)
-      ? await untilDelivered(run, { captures, deliveries, log, health }, context.signal, running)
+      ? await untilDelivered(run, { captures, deliveries, log: opened, health }, context.signal, running)
       : await running;
     stop.abort();
     await running;
@@ -107,15 +107,15 @@ async function untilDelivered(
 async function collect(
   metrics: Metrics,
   { ready }: Readiness,
-  log: SqliteEventLog,
+  log: OpenedLog,
   parts: readonly RunPart[],
 ): Promise<void> {
   const signal = AbortSignal.timeout(collectTimeoutMs);
   metrics.ready(ready);
   await Promise.all(parts.map((part) => part.collect(signal)));
   try {
-    const { usedBytes, maxSizeBytes } = await log.statistics(signal);
-    metrics.logSize(usedBytes, maxSizeBytes);
+    const size = await log.size(signal);
+    if (size !== null) metrics.logSize(size.usedBytes, size.maxSizeBytes);
   } catch {
     // A scrape answers also when the log is busy: the last value stays.
   }

@@ -16,7 +16,7 @@ function task(id: string, patterns: readonly string[], line: number): Task {
   };
 }
 
-const log = { directory: "/data", maxSizeBytes: null };
+const log = { kind: "embedded", directory: "/data", maxSizeBytes: null } as const;
 const names = (...ids: readonly string[]) => ids.map((id) => splitTableName(id));
 
 function choice(tasks: readonly Task[], captured: readonly string[] = []) {
