@@ -16,7 +16,7 @@ interface Suite {
   readonly testTimeoutMs: number;
 }
 
-// A test's suffix says what it needs. End-to-end tests need PostgreSQL.
+// A test's suffix says what it needs. End-to-end tests need PostgreSQL, and what else their names say.
 const suites: readonly Suite[] = [
   {
     name: "unit",
@@ -50,6 +50,11 @@ const suites: readonly Suite[] = [
   { name: "e2e", include: ["tests/e2e/**/*.test.ts"], testTimeoutMs: 120_000 },
 ];
 
+/** Files that name something, among several things, that is not here: `*.postgres.kafka.registry.test.ts`. */
+const withoutServers = missing
+  .filter(({ entirely }) => entirely)
+  .map(({ server }) => `tests/e2e/**/*.${server}.**test.ts`);
+
 function isImpossible(name: string): boolean {
   return missing.some(
     ({ server, entirely }) => entirely && (server === name || (server === "postgres" && name === "e2e")),
@@ -61,7 +66,7 @@ function projectOf({ name, include, exclude = [], setUpOnce, testTimeoutMs }: Su
     test: {
       name,
       include: isImpossible(name) ? [] : [...include],
-      exclude: ["**/node_modules/**", ...exclude],
+      exclude: ["**/node_modules/**", ...withoutServers, ...exclude],
       pool: "forks",
       globalSetup: setUpOnce === undefined ? [] : [setUpOnce],
       setupFiles: ["./libs/testkit/src/child-coverage.ts"],

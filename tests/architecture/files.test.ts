@@ -29,7 +29,7 @@ test("the list of long files names only files that are long", () => {
 
 test("a file is named for its noun, in kebab case", () => {
   const wrong = sources.filter(({ path }) => {
-    const name = basename(path).replace(/(?:\.postgres|\.kafka|\.python|\.registry|\.long)?(?:\.test)?\.ts$/, "");
+    const name = basename(path).replace(/(?:\.(?:postgres|kafka|python|registry|long))*(?:\.test)?\.ts$/, "");
     return !/^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(name) || /^(?:utils?|helpers?|common|types|misc)$/.test(name);
   });
   expect(wrong.map(({ path }) => path)).toEqual([]);

@@ -73,7 +73,7 @@ export class PipelineBed implements AsyncDisposable {
   }
 
   /** The environment of the processes that are started from now on. */
-  set(name: "SOURCE_URL" | "TARGET_URL", value: string): void {
+  set(name: string, value: string): void {
     this.#environment[name] = value;
   }
 
