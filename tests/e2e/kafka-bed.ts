@@ -58,7 +58,7 @@ export class KafkaBed implements AsyncDisposable {
     for (let partition = 0; partition < partitions; partition++) {
       const place = { topic, partition };
       const { earliest, end } = await log.bounds(place);
-      for (let at = earliest; at < end; ) {
+      for (let at = earliest; at < end;) {
         const { records, next } = await log.read(place, at);
         for (const record of records) found.push(await decoder.decode(record, place));
         at = next;

@@ -142,7 +142,9 @@ describe("capture and two sinks as processes of their own, over Kafka and a regi
     await again.exits(0);
     expect(again.records).toEqual([{ event: "result", removed: false }]);
     expect(await kafka.traces("services")).toEqual([]);
-    expect(await printed(bed.source, "SELECT 1 FROM pg_replication_slots WHERE database = current_database()")).toBe("");
+    expect(await printed(bed.source, "SELECT 1 FROM pg_replication_slots WHERE database = current_database()")).toBe(
+      "",
+    );
     expect(await printed(bed.source, "SELECT 1 FROM pg_publication")).toBe("");
     const helpers = "SELECT relname FROM pg_class WHERE relname LIKE '\\_datatrace%' AND relkind = 'r'";
     expect(await printed(bed.target, helpers)).toBe("");

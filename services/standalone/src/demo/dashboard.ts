@@ -87,5 +87,6 @@ function snapshotComplete({ tables }: Progress): boolean {
 /** A part that is writing, or was frozen while it did, may keep us from looking for a moment. */
 function nothingNew(error: unknown): null {
   if (error instanceof DataTraceError && error.retry === "timed") return null;
+  if (error instanceof DOMException && error.name === "TimeoutError") return null;
   throw error;
 }

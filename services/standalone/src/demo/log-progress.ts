@@ -1,9 +1,7 @@
-import { parsePublishedTable } from "@datatrace/core";
-import type { PublishedTable } from "@datatrace/core";
-import { openSqliteEventLog } from "@datatrace/event-log-sqlite";
-import type { SqliteEventLog } from "@datatrace/event-log-sqlite";
+import { parsePublishedTable, stateTopic } from "@datatrace/core";
+import type { EventLog, PublishedTable } from "@datatrace/core";
 import { Client } from "pg";
-import { shopDelivery } from "./shop-pipeline.ts";
+import { shopCapture, shopDelivery } from "./shop-pipeline.ts";
 
 /** What the log and the target say about the pipeline, whichever of its processes are alive. */
 export interface Progress {
@@ -14,39 +12,32 @@ export interface Progress {
 
 /** Looks into the pipeline's log from outside, as a reader of nothing: it holds no group and no lock. */
 export class ProgressReader implements AsyncDisposable {
-  readonly #log: SqliteEventLog;
+  readonly #log: EventLog;
   readonly #targetUrl: string;
 
-  private constructor(log: SqliteEventLog, targetUrl: string) {
+  /** The log is closed with it. */
+  constructor(log: EventLog, targetUrl: string) {
     this.#log = log;
     this.#targetUrl = targetUrl;
   }
 
-  static async open(directory: string, targetUrl: string): Promise<ProgressReader> {
-    return new ProgressReader(await openSqliteEventLog({ directory }), targetUrl);
-  }
-
   async read(signal: AbortSignal): Promise<Progress> {
-    const states = await this.#log.topics("datatrace.capture.", signal);
-    const tables: PublishedTable[] = [];
-    for (const topic of states.filter((name) => name.endsWith(".state"))) {
-      for (const record of await this.#log.latestByKey(topic, signal)) {
-        const table = parsePublishedTable(record.key, record.value);
-        if (table !== null) tables.push(table);
-      }
-    }
-    return { tables, lagRows: await this.#lag(tables, signal) };
+    return { tables: await this.#tables(signal), lagRows: await this.#lag(signal) };
   }
 
-  async #lag(tables: readonly PublishedTable[], signal: AbortSignal): Promise<number | null> {
+  async #tables(signal: AbortSignal): Promise<readonly PublishedTable[]> {
+    const state = stateTopic(shopCapture);
+    if ((await this.#log.topic(state, signal)) === null) return [];
+    const records = await this.#log.latestByKey(state, signal);
+    return records.flatMap(({ key, value }) => parsePublishedTable(key, value) ?? []);
+  }
+
+  async #lag(signal: AbortSignal): Promise<number | null> {
     const applied = await appliedOffsets(this.#targetUrl);
     if (applied === null) return null;
     let lag = 0n;
-    for (const { topic, partitions } of tables) {
-      for (let partition = 0; partition < partitions; partition += 1) {
-        const { end } = await this.#log.bounds({ topic, partition }, signal);
-        lag += end - (applied.get(`${topic}/${partition}`) ?? 0n);
-      }
+    for (const { topic, partition, end } of await this.#log.groupProgress(shopDelivery, signal)) {
+      lag += end - (applied.get(`${topic}/${partition}`) ?? 0n);
     }
     return Number(lag);
   }

@@ -6,6 +6,8 @@ export interface DemoOptions {
   readonly onceSeconds: number | null;
   /** Kill -9 a random part every few seconds. */
   readonly kill: boolean;
+  /** Over Kafka and a schema registry instead of the embedded log. */
+  readonly kafka: boolean;
   /** Rows in the shop before the pipeline starts, roughly. */
   readonly rows: number;
   readonly help: boolean;
@@ -16,12 +18,16 @@ export const demoHelp = `npm run demo -- [options]
 A web shop on one PostgreSQL server, copied live to another: snapshot first, then every change, exactly once.
 
   --once N     stop the load after N seconds, drain, compare both sides row by row; exit 0 only if 0 rows differ
-  --kill       kill -9 a random part every few seconds: capture, sink, source or target server
+  --kafka      over Kafka and a schema registry, capture and sink as processes of their own
+  --kill       kill -9 a random part every few seconds: capture, sink, source or target server, with --kafka the broker
+               and the registry too
   --rows N     rows in the shop before the pipeline starts (default 200000)
   --help       this text
 
 Two throwaway servers are started, unless SOURCE_DATABASE_URL (or DATABASE_URL) and TARGET_DATABASE_URL name others.
 There the demo works in a schema of its own, datatrace_shop, and takes everything away again when it ends.
+With --kafka a throwaway broker and registry are started too (they need Java 21 and Maven), unless KAFKA_BROKERS
+(host:port, with commas) and SCHEMA_REGISTRY_URL name others.
 `;
 
 /** @throws DataTraceError `config.usage`. */
@@ -30,6 +36,7 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions {
   return {
     onceSeconds: values.once === undefined ? null : wholeNumber("--once", values.once, 1, 86_400),
     kill: values.kill ?? false,
+    kafka: values.kafka ?? false,
     rows: wholeNumber("--rows", values.rows ?? "200000", 1_000, 100_000_000),
     help: values.help ?? false,
   };
@@ -42,6 +49,7 @@ function parse(args: readonly string[]) {
       options: {
         once: { type: "string" },
         kill: { type: "boolean" },
+        kafka: { type: "boolean" },
         rows: { type: "string" },
         help: { type: "boolean", short: "h" },
       },

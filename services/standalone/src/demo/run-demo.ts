@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { temporaryDirectory } from "@datatrace/testkit";
 import { ChaosMonkey } from "./chaos-monkey.ts";
 import { Dashboard } from "./dashboard.ts";
@@ -11,6 +10,8 @@ import { Screen } from "./screen.ts";
 import { compareShops } from "./shop-comparison.ts";
 import { createShop, dropShop, openShopDatabase } from "./shop-database.ts";
 import type { ShopDatabase } from "./shop-database.ts";
+import { embeddedShopLog, kafkaShopLog } from "./shop-log.ts";
+import type { ShopLog } from "./shop-log.ts";
 import { pipelineEnvironment, writePipeline } from "./shop-pipeline.ts";
 import { shopSize } from "./shop-schema.ts";
 import { ShopWorkload } from "./shop-workload.ts";
@@ -24,37 +25,39 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   const sourceUrl = process.env["SOURCE_DATABASE_URL"] ?? process.env["DATABASE_URL"] ?? null;
   const targetUrl = process.env["TARGET_DATABASE_URL"] ?? null;
   await using folder = await temporaryDirectory("demo");
-  await using databases = new AsyncDisposableStack();
+  await using servers = new AsyncDisposableStack();
+  const log = servers.use(options.kafka ? await kafkaShopLog(process.env) : embeddedShopLog(folder.path));
   const [source, target] = await Promise.all([
     openShopDatabase("source", sourceUrl),
     openShopDatabase("target", targetUrl),
   ]);
-  databases.use(source);
-  databases.use(target);
-  screen.say(`${source.version} -> embedded log -> ${target.version}${options.kill ? ", parts killed at random" : ""}`);
-  const file = await writePipeline(folder.path);
-  const env = pipelineEnvironment(source.url, target.url);
+  servers.use(source);
+  servers.use(target);
+  const given = source.given || target.given || log.given;
+  screen.say(`${source.version} -> ${log.name} -> ${target.version}${options.kill ? ", parts killed at random" : ""}`);
+  const file = await writePipeline(folder.path, log.lines);
+  const env = { ...pipelineEnvironment(source.url, target.url), ...log.env };
   const cli = (...args: string[]): PartOptions => ({ args, env });
   // A demo that was killed has left its slot and its schema on somebody's server.
-  if (source.given || target.given)
-    await takeAway(screen, cli("decommission", file, "--yes", "--json"), [source, target]);
+  if (given) await takeAway(screen, cli("decommission", file, "--yes", "--json"), [source, target]);
   const size = shopSize(options.rows);
   await createShop(source, target, size);
   screen.say(
     `a web shop with about ${options.rows.toLocaleString("en-US")} rows, ${transactionsPerSecond} transactions/s`,
   );
 
-  // Killed parts must be processes of their own; otherwise one process does everything.
-  const parts = options.kill
-    ? [
-        new Part("capture", cli("run", file, "--json", "--port", "0", "--only", "capture")),
-        new Part("sink", cli("run", file, "--json", "--port", "0", "--only", "sink")),
-      ]
-    : [new Part("pipeline", cli("run", file, "--json", "--port", "0"))];
+  // Parts that are killed, or are services on Kafka, are processes of their own; otherwise one process does everything.
+  const parts =
+    options.kill || options.kafka
+      ? [
+          new Part("capture", cli("run", file, "--json", "--port", "0", "--only", "capture")),
+          new Part("sink", cli("run", file, "--json", "--port", "0", "--only", "sink")),
+        ]
+      : [new Part("pipeline", cli("run", file, "--json", "--port", "0"))];
   const workload = new ShopWorkload(source.url, size, transactionsPerSecond);
   const heartbeat = new Heartbeat(source.url, target.url);
-  const monkey = options.kill ? new ChaosMonkey(victims(parts, source, target)) : null;
-  await using progress = await ProgressReader.open(join(folder.path, "datatrace-data"), target.url);
+  const monkey = options.kill ? new ChaosMonkey(victims(parts, log, source, target)) : null;
+  await using progress = new ProgressReader(await log.open(), target.url);
   const dashboard = new Dashboard({ screen, progress, workload, heartbeat, parts, monkey });
   let code = 0;
   try {
@@ -88,20 +91,20 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
       monkey?.stop(),
       ...parts.map(async (part) => await part.stop()),
     ]);
-    if (source.given || target.given)
-      await takeAway(screen, cli("decommission", file, "--yes", "--json"), [source, target]);
+    if (given) await takeAway(screen, cli("decommission", file, "--yes", "--json"), [source, target]);
   }
   if (monkey !== null) screen.say(`${monkey.kills.count} kills`);
   return code;
 }
 
-function victims(parts: readonly Part[], source: ShopDatabase, target: ShopDatabase) {
+function victims(parts: readonly Part[], log: ShopLog, source: ShopDatabase, target: ShopDatabase) {
   const servers = [
     { name: "source server", crash: source.crash },
     { name: "target server", crash: target.crash },
   ];
   return [
     ...parts.map((part) => ({ name: part.name, crash: () => part.kill() })),
+    ...log.victims,
     ...servers.flatMap(({ name, crash }) => (crash === null ? [] : [{ name, crash }])),
   ];
 }
@@ -134,7 +137,7 @@ async function drainAndCompare(
   return comparison.differ === 0 && comparison.rows > 0 ? 0 : 1;
 }
 
-/** On somebody's own servers: the slot, the publication, our helper tables, and the demo's schema. */
+/** On somebody's own servers: slot, publication, helper tables, topics, and the demo's schema. */
 async function takeAway(screen: Screen, decommission: PartOptions, sides: readonly ShopDatabase[]): Promise<void> {
   const removed = await runCli(decommission, AbortSignal.timeout(30_000));
   if (removed.code !== 0) screen.say(`decommission failed: ${removed.problem?.message ?? "no reason given"}`);

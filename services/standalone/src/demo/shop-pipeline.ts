@@ -4,6 +4,9 @@ import { shopSchema } from "./shop-schema.ts";
 
 const pipeline = "datatrace-demo";
 
+/** Under this name the log keeps the capture's state: pipeline, source. */
+export const shopCapture = `${pipeline}.shop`;
+
 /** Under this name the target keeps the demo's offsets: pipeline, task, target. */
 export const shopDelivery = `${pipeline}.shop.warehouse`;
 
@@ -12,13 +15,13 @@ export function pipelineEnvironment(sourceUrl: string, targetUrl: string): Reado
   return { DEMO_SOURCE_URL: sourceUrl, DEMO_TARGET_URL: targetUrl };
 }
 
-/** Writes the demo's pipeline file into the folder, beside which its log will lie, and answers its path. */
-export async function writePipeline(folder: string): Promise<string> {
+/** Writes the demo's pipeline file into the folder, with these lines about its log, and answers its path. */
+export async function writePipeline(folder: string, logLines: readonly string[]): Promise<string> {
   const file = join(folder, "shop.yaml");
   await writeFile(
     file,
     `name: ${pipeline}
-sources:
+${logLines.map((line) => `${line}\n`).join("")}sources:
   shop: { type: postgres, url: "\${DEMO_SOURCE_URL}" }
 targets:
   warehouse: { type: postgres, url: "\${DEMO_TARGET_URL}" }
