@@ -3,6 +3,7 @@ import type { TestPostgres } from "@datatrace/testkit";
 import type { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KafkaBed } from "./kafka-bed.ts";
+import { expectLogContents } from "./log-contents.ts";
 import { PipelineBed, printed } from "./pipeline-bed.ts";
 
 let server: TestPostgres;
@@ -150,6 +151,11 @@ describe("capture and two sinks as processes of their own, over Kafka and a regi
     expect(await printed(bed.target, helpers)).toBe("");
     expect(await printed(bed.target, ledgers)).toBe(await printed(bed.source, ledgers));
   }, 300_000);
+});
+
+test("topics and tail show what is in Kafka", async () => {
+  await using bed = await open("contents");
+  await expectLogContents(bed, "contents", true);
 });
 
 describe("a log that cannot be reached is said with code and fix", () => {

@@ -9,13 +9,26 @@ describe("a command line", () => {
     expect(parseCommandLine(args, {})).toEqual({
       command: "run",
       file: "p.yaml",
+      table: "",
       json: true,
       yes: false,
       untilCaughtUp: true,
       only: "sink",
+      last: null,
+      follow: false,
       port: 0,
       host: "127.0.0.1",
       logLevel: "debug",
+    });
+  });
+
+  test("with a table, and how much of it", () => {
+    expect(parseCommandLine(["tail", "p.yaml", "public.orders", "--last", "3", "--follow"], {})).toMatchObject({
+      command: "tail",
+      file: "p.yaml",
+      table: "public.orders",
+      last: 3,
+      follow: true,
     });
   });
 
@@ -45,6 +58,10 @@ describe("a command line", () => {
     [["run"], /needs a pipeline file/],
     [["run", "a", "b"], /one file/],
     [["schema", "a"], /no file/],
+    [["tail", "p"], /needs a table/],
+    [["tail", "p", "t", "u"], /one file and one table/],
+    [["tail", "p", "t", "--last", "0"], /from 1/],
+    [["run", "p", "--follow"], /`run` has no option/],
     [["run", "p", "--jsno"], /no option `--jsno`; did you mean `--json`\?/],
     [["check", "p", "--until-caught-up"], /`check` has no option/],
     [["run", "p", "--only"], /needs a value/],

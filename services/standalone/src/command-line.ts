@@ -12,10 +12,15 @@ export interface Invocation {
   readonly command: CommandName | "version";
   /** The pipeline file; empty for commands without one. */
   readonly file: string;
+  /** `schema.table`; empty for commands without one. */
+  readonly table: string;
   readonly json: boolean;
   readonly yes: boolean;
   readonly untilCaughtUp: boolean;
   readonly only: Part | null;
+  /** Null = what is usual. */
+  readonly last: number | null;
+  readonly follow: boolean;
   /** Null = the default port, or another one when it is taken. */
   readonly port: number | null;
   readonly host: string;
@@ -49,7 +54,7 @@ export function parseCommandLine(args: readonly string[], environment: Environme
   if (named.some(({ name }) => name === "version")) return { ...plain(environment), command: "version" };
   if (named.some(({ name }) => name === "help") || first === undefined || first === "help") {
     if (first === undefined && named.length === 0 && args.length === 0) throw usage("No command is given.");
-    return { ...plain(environment), command: "help", file: "" };
+    return plain(environment);
   }
   if (!isCommand(first)) throw usage(`There is no command \`${first}\`${didYouMean(first, commandNames) || "."}`);
   const command = commands[first];
@@ -65,11 +70,22 @@ export function parseCommandLine(args: readonly string[], environment: Environme
     if (option.value === null && value !== undefined) throw usage(`\`${rawName}\` takes no value.`, first);
     given.set(name as OptionName, value ?? "");
   }
-  const wanted = command.file ? 2 : 1;
-  if (words.length < wanted) throw usage(`\`${first}\` needs a pipeline file.`, first);
-  if (words.length > wanted) throw usage(`\`${first}\` takes ${command.file ? "one file" : "no file"}.`, first);
-  return { ...checked(given, environment), command: first, file: words[1] ?? "" };
+  const operands = operandsOf(first);
+  const missing = operands[words.length - 1];
+  if (missing !== undefined) throw usage(`\`${first}\` needs a ${operandNames[missing]}.`, first);
+  if (words.length - 1 > operands.length) {
+    throw usage(`\`${first}\` takes ${["no file", "one file", "one file and one table"][operands.length]}.`, first);
+  }
+  return { ...checked(given, environment), command: first, file: words[1] ?? "", table: words[2] ?? "" };
 }
+
+/** What stands behind the command, in order: `FILE`, `TABLE`. */
+export function operandsOf(name: CommandName): readonly string[] {
+  const { file, table = false }: { readonly file: boolean; readonly table?: boolean } = commands[name];
+  return [...(file ? ["FILE"] : []), ...(table ? ["TABLE"] : [])];
+}
+
+const operandNames: Readonly<Record<string, string>> = { FILE: "pipeline file", TABLE: "table" };
 
 function isCommand(text: string): text is CommandName {
   return (commandNames as readonly string[]).includes(text);
@@ -89,17 +105,17 @@ export function usageOf(name: CommandName): string {
       const { value } = options[option];
       return value === null ? `[--${option}]` : `[--${option} ${value}]`;
     });
-  return [name, ...(command.file ? ["FILE"] : []), ...named].join(" ");
+  return [name, ...operandsOf(name), ...named].join(" ");
 }
 
 function plain(environment: Environment): Invocation {
-  return { ...checked(new Map(), environment), command: "help", file: "" };
+  return { ...checked(new Map(), environment), command: "help", file: "", table: "" };
 }
 
 function checked(
   given: ReadonlyMap<OptionName, string>,
   environment: Environment,
-): Omit<Invocation, "command" | "file"> {
+): Omit<Invocation, "command" | "file" | "table"> {
   const valueOf = (name: OptionName): string | null => {
     const variable = options[name].env;
     const fromEnvironment = variable === null ? undefined : environment[variable];
@@ -111,6 +127,8 @@ function checked(
   }
   const level = valueOf("log-level");
   if (level !== null && !isLogLevel(level)) throw usage(`The log level is one of ${logLevels.join(", ")}.`);
+  const last = valueOf("last");
+  if (last !== null && !/^[1-9]\d{0,5}$/.test(last)) throw usage("`--last` is a number from 1 to 999999.");
   const port = valueOf("port");
   if (port !== null && !(/^\d{1,5}$/.test(port) && Number(port) <= 65_535)) {
     throw usage("The port is a number from 0 to 65535; 0 is any free one.");
@@ -120,6 +138,8 @@ function checked(
     yes: given.has("yes"),
     untilCaughtUp: given.has("until-caught-up"),
     only,
+    last: last === null ? null : Number(last),
+    follow: given.has("follow"),
     port: port === null ? null : Number(port),
     host: valueOf("host") ?? "127.0.0.1",
     logLevel: level,

@@ -16,6 +16,8 @@ export const options = {
     help: "end when all that was committed at the start has been delivered",
   },
   only: { value: "capture|sink", env: null, help: "only one part, in a process of its own over the same log" },
+  last: { value: "N", env: null, help: "events of each partition to begin with (10)" },
+  follow: { value: null, env: null, help: "go on with the events that come, until stopped" },
   port: {
     value: "N",
     env: "DATATRACE_PORT",
@@ -31,6 +33,8 @@ export type OptionName = keyof typeof options;
 
 interface CommandSpec {
   readonly file: boolean;
+  /** Takes the name of a table after the file. */
+  readonly table?: boolean;
   readonly options: readonly OptionName[];
   readonly help: string;
 }
@@ -48,6 +52,13 @@ export const commands = {
     help: "find everything that would stop a run; changes nothing",
   },
   status: { file: true, options: ["json", "help"], help: "tables, phases, lag, quarantine, last errors" },
+  topics: { file: true, options: ["json", "help"], help: "topics in the log: partitions, records, size, schema ids" },
+  tail: {
+    file: true,
+    table: true,
+    options: ["last", "follow", "json", "help"],
+    help: "the newest events of a table, decoded, as JSON lines with the table's data",
+  },
   decommission: {
     file: true,
     options: ["yes", "json", "help"],

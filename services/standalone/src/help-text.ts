@@ -1,4 +1,5 @@
 import { commandNames, commands, options } from "./commands-table.ts";
+import { operandsOf } from "./command-line.ts";
 import type { OptionName } from "./commands-table.ts";
 
 function column(left: string, right: string): string {
@@ -19,7 +20,7 @@ export function helpText(): string {
     "Usage: npm start -- COMMAND [FILE] [OPTIONS]",
     "",
     "Commands:",
-    ...commandNames.map((name) => column(commands[name].file ? `${name} FILE` : name, commands[name].help)),
+    ...commandNames.map((name) => column([name, ...operandsOf(name)].join(" "), commands[name].help)),
     "",
     "Options:",
     ...(Object.keys(options) as OptionName[]).map((name) => optionLine(name)),

@@ -31,6 +31,11 @@ export class Output {
     if (!this.json) this.screen.print(this.streams.stdout, line);
   }
 
+  /** A line that is the result itself, with `--json` and without. */
+  line(text: string): void {
+    this.screen.print(this.streams.stdout, text);
+  }
+
   /** A JSON line, which is there with `--json` only. */
   record(event: string, fields: Readonly<Record<string, unknown>>): void {
     if (this.json) this.streams.stdout.write(`${JSON.stringify({ event, ...fields }, printBigint)}\n`);

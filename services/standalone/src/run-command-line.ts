@@ -13,6 +13,8 @@ import { noticeOf, Output } from "./output.ts";
 import { readPipelineFile } from "./pipeline-file.ts";
 import { runCommand } from "./run/run-command.ts";
 import { statusCommand } from "./status-command.ts";
+import { tailCommand } from "./tail-command.ts";
+import { topicsCommand } from "./topics-command.ts";
 import { version } from "./version.ts";
 
 const wrongUsage = 2;
@@ -46,6 +48,10 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
       return await withPipeline(invocation, output, checkCommand);
     case "status":
       return await withPipeline(invocation, output, statusCommand);
+    case "topics":
+      return await withPipeline(invocation, output, topicsCommand);
+    case "tail":
+      return await withPipeline(invocation, output, tailCommand);
     case "decommission":
       return await withPipeline(invocation, output, decommissionCommand);
   }

@@ -21,6 +21,8 @@ export interface DashboardInputs {
 }
 
 const refreshMs = 250;
+/** What cannot be read in this time is shown as it was: a killed capture keeps readers of its state waiting on Kafka. */
+const lookMs = 2_000;
 /** A part's trouble is shown this long after it last complained. */
 const problemShownMs = 3_000;
 
@@ -31,6 +33,7 @@ export class Dashboard {
   readonly #commitRate = new Rate(3_000);
   readonly #begunMs = performance.now();
   #live = false;
+  #last: Progress | null = null;
 
   constructor(inputs: DashboardInputs) {
     this.#inputs = inputs;
@@ -40,7 +43,9 @@ export class Dashboard {
   async showUntil(signal: AbortSignal, draining: boolean): Promise<void> {
     const { screen, progress, heartbeat } = this.#inputs;
     while (!signal.aborted) {
-      const now = await progress.read(AbortSignal.timeout(10_000)).catch(nothingNew);
+      const looked = await progress.read(AbortSignal.timeout(lookMs)).catch(nothingNew);
+      this.#last = looked ?? this.#last;
+      const now = this.#last;
       if (now === null) continue;
       if (!this.#live && snapshotComplete(now)) {
         this.#live = true;
