@@ -154,6 +154,7 @@ describe("capture and two sinks as processes of their own, over Kafka and a regi
 });
 
 test("topics and tail show what is in Kafka", async () => {
+  expect.hasAssertions();
   await using bed = await open("contents");
   await expectLogContents(bed, "contents", true);
 });

@@ -1,6 +1,8 @@
 import { DataTraceError, parsePublishedTable, stateTopic } from "@datatrace/core";
 import type { EventLog, PublishedTable, Sink } from "@datatrace/core";
 import type { Pipeline, Task } from "@datatrace/runtime";
+import { latestOfWriter } from "./log-records.ts";
+import type { ReadableLog } from "./log-records.ts";
 import { usedSources } from "./open-connectors.ts";
 import { captureId } from "./part-names.ts";
 import { targetFor } from "./task-tables.ts";
@@ -15,14 +17,14 @@ export async function hasRun(log: EventLog, pipeline: Pipeline, signal: AbortSig
 
 /** The tables of a source's capture, as its state in the log says; empty before its first run. */
 export async function publishedTables(
-  log: EventLog,
+  log: ReadableLog,
   pipeline: Pipeline,
   source: string,
   signal: AbortSignal,
 ): Promise<readonly PublishedTable[]> {
   const topic = stateTopic(captureId(pipeline, source));
-  if ((await log.topic(topic, signal)) === null) return [];
-  const records = await log.latestByKey(topic, signal);
+  if ((await log.events.topic(topic, signal)) === null) return [];
+  const records = await latestOfWriter(log, topic, signal);
   return records.flatMap(({ key, value }) => parsePublishedTable(key, value) ?? []);
 }
 

@@ -1,6 +1,7 @@
 import { tableId } from "@datatrace/core";
-import type { EventLog, Logger, PublishedTable, TablePhase } from "@datatrace/core";
+import type { Logger, PublishedTable, TablePhase } from "@datatrace/core";
 import type { Endpoint, Pipeline, Task } from "@datatrace/runtime";
+import type { ReadableLog } from "./log-records.ts";
 import { openSink, openSource, usedSources } from "./open-connectors.ts";
 import { noticeOf } from "./output.ts";
 import type { Notice } from "./output.ts";
@@ -47,7 +48,7 @@ export interface PipelineStatus {
 /** Reads the log, the targets' stored offsets and the sources' streams. A database that does not answer is part of the status. */
 export async function pipelineStatus(
   pipeline: Pipeline,
-  log: EventLog,
+  log: ReadableLog,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<PipelineStatus> {
@@ -92,7 +93,7 @@ async function deliveryStatus(
   task: Task,
   target: string,
   published: readonly PublishedTable[],
-  log: EventLog,
+  log: ReadableLog,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<{ readonly delivery: DeliveryStatus; readonly tables: readonly TableStatus[] }> {
@@ -112,7 +113,7 @@ async function deliveryStatus(
   });
   try {
     await using sink = openSink(pipeline, task, target, logger);
-    const delivered = await deliveredTables(log, sink, delivery, mine, signal);
+    const delivered = await deliveredTables(log.events, sink, delivery, mine, signal);
     const tables = delivered.map(({ published: table, lagRows, parkedKeys }) => describe(table, lagRows, parkedKeys));
     const sum = (field: "lagRows" | "parkedKeys") => tables.reduce((total, table) => total + (table[field] ?? 0), 0);
     const totals = { lagRows: sum("lagRows"), parkedKeys: sum("parkedKeys") };

@@ -28,11 +28,11 @@ export async function statusCommand(context: CommandContext): Promise<number> {
     output.record("status", { pipeline: pipeline.name, ran: false });
     return 0;
   }
-  const first = await pipelineStatus(pipeline, log.events, logger, signal);
+  const first = await pipelineStatus(pipeline, log, logger, signal);
   const began = performance.now();
   const moving = first.tables.some(({ phase, lagRows }) => phase === "snapshotting" || (lagRows ?? 0) > 0);
   if (moving) await delay(sampleMs, undefined, { signal });
-  const status = moving ? await pipelineStatus(pipeline, log.events, logger, signal) : first;
+  const status = moving ? await pipelineStatus(pipeline, log, logger, signal) : first;
   const seconds = (performance.now() - began) / 1000;
   const paces = new Map(status.tables.map((table) => [table, paceOf(table, first, seconds)]));
   const size = await log.size(signal);

@@ -38,7 +38,7 @@ async function findTable(
 ): Promise<PublishedTable> {
   const found: { readonly name: string; readonly published: PublishedTable }[] = [];
   for (const { id } of usedSources(pipeline)) {
-    const tables = log === null ? [] : await publishedTables(log.events, pipeline, id, signal);
+    const tables = log === null ? [] : await publishedTables(log, pipeline, id, signal);
     for (const published of tables) {
       const name = tableId(published.table);
       found.push({ name, published }, { name: `${id}: ${name}`, published });

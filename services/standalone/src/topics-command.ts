@@ -29,7 +29,7 @@ export async function topicsCommand(context: CommandContext): Promise<number> {
   const reports = log === null ? [] : await reportsOf(log, pipeline, signal);
   for (const report of reports) output.record("topic", { ...report });
   if (reports.length === 0) output.say("The pipeline has no topics in the log.");
-  else for (const line of table(reports)) output.say(line);
+  else for (const line of reportText(reports)) output.say(line);
   return 0;
 }
 
@@ -59,7 +59,7 @@ async function tablesByTopic(
 ): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   for (const { id } of usedSources(pipeline)) {
-    for (const { table, topic } of await publishedTables(log.events, pipeline, id, signal)) {
+    for (const { table, topic } of await publishedTables(log, pipeline, id, signal)) {
       found.set(topic, `${id}: ${tableId(table)}`);
     }
   }
@@ -83,7 +83,7 @@ function idsIn({ key, value }: StoredRecord): readonly number[] {
   });
 }
 
-function table(reports: readonly TopicReport[]): readonly string[] {
+function reportText(reports: readonly TopicReport[]): readonly string[] {
   return textTable([
     ["topic", "table", "cleanup", "partitions", "records", "size", "schema ids"],
     ...reports.map(({ name, table: source, cleanup, partitions, records, sizeBytes, schemaIds }) => [

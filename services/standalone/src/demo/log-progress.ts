@@ -1,7 +1,13 @@
-import { parsePublishedTable, stateTopic } from "@datatrace/core";
-import type { EventLog, PublishedTable } from "@datatrace/core";
+import { invariant } from "@datatrace/core";
+import type { PublishedTable } from "@datatrace/core";
+import { loadPipeline, StructuredLogger } from "@datatrace/runtime";
+import type { Environment, Pipeline } from "@datatrace/runtime";
 import { Client } from "pg";
-import { shopCapture, shopDelivery } from "./shop-pipeline.ts";
+import { connectorSchemas } from "../open-connectors.ts";
+import { openLog } from "../open-log.ts";
+import type { OpenedLog } from "../open-log.ts";
+import { publishedTables } from "../pipeline-state.ts";
+import { shopDelivery, shopSource } from "./shop-pipeline.ts";
 
 /** What the log and the target say about the pipeline, whichever of its processes are alive. */
 export interface Progress {
@@ -10,33 +16,42 @@ export interface Progress {
   readonly lagRows: number | null;
 }
 
+/** The first look at Kafka makes the topics that all pipelines share. */
+const openMs = 60_000;
+
 /** Looks into the pipeline's log from outside, as a reader of nothing: it holds no group and no lock. */
 export class ProgressReader implements AsyncDisposable {
-  readonly #log: EventLog;
+  readonly #pipeline: Pipeline;
+  readonly #log: OpenedLog;
   readonly #targetUrl: string;
 
-  /** The log is closed with it. */
-  constructor(log: EventLog, targetUrl: string) {
+  private constructor(pipeline: Pipeline, log: OpenedLog, targetUrl: string) {
+    this.#pipeline = pipeline;
     this.#log = log;
     this.#targetUrl = targetUrl;
   }
 
-  async read(signal: AbortSignal): Promise<Progress> {
-    return { tables: await this.#tables(signal), lagRows: await this.#lag(signal) };
+  /** `file` and `environment` are those of the pipeline's processes. */
+  static async open(file: string, environment: Environment, targetUrl: string): Promise<ProgressReader> {
+    const { pipeline } = loadPipeline(file, connectorSchemas, environment);
+    invariant(pipeline !== null, "the demo's own file is right");
+    // What goes wrong with the log is said by the processes that need it.
+    const logger = StructuredLogger.open({ level: "error", destination: { write: () => undefined } });
+    return new ProgressReader(pipeline, await openLog(pipeline, logger, AbortSignal.timeout(openMs)), targetUrl);
   }
 
-  async #tables(signal: AbortSignal): Promise<readonly PublishedTable[]> {
-    const state = stateTopic(shopCapture);
-    if ((await this.#log.topic(state, signal)) === null) return [];
-    const records = await this.#log.latestByKey(state, signal);
-    return records.flatMap(({ key, value }) => parsePublishedTable(key, value) ?? []);
+  async read(signal: AbortSignal): Promise<Progress> {
+    return {
+      tables: await publishedTables(this.#log, this.#pipeline, shopSource, signal),
+      lagRows: await this.#lag(signal),
+    };
   }
 
   async #lag(signal: AbortSignal): Promise<number | null> {
     const applied = await appliedOffsets(this.#targetUrl);
     if (applied === null) return null;
     let lag = 0n;
-    for (const { topic, partition, end } of await this.#log.groupProgress(shopDelivery, signal)) {
+    for (const { topic, partition, end } of await this.#log.events.groupProgress(shopDelivery, signal)) {
       lag += end - (applied.get(`${topic}/${partition}`) ?? 0n);
     }
     return Number(lag);

@@ -26,7 +26,7 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   const targetUrl = process.env["TARGET_DATABASE_URL"] ?? null;
   await using folder = await temporaryDirectory("demo");
   await using servers = new AsyncDisposableStack();
-  const log = servers.use(options.kafka ? await kafkaShopLog(process.env) : embeddedShopLog(folder.path));
+  const log = servers.use(options.kafka ? await kafkaShopLog(process.env) : embeddedShopLog);
   const [source, target] = await Promise.all([
     openShopDatabase("source", sourceUrl),
     openShopDatabase("target", targetUrl),
@@ -57,7 +57,7 @@ export async function runDemo(options: DemoOptions, signal: AbortSignal): Promis
   const workload = new ShopWorkload(source.url, size, transactionsPerSecond);
   const heartbeat = new Heartbeat(source.url, target.url);
   const monkey = options.kill ? new ChaosMonkey(victims(parts, log, source, target)) : null;
-  await using progress = new ProgressReader(await log.open(), target.url);
+  await using progress = await ProgressReader.open(file, env, target.url);
   const dashboard = new Dashboard({ screen, progress, workload, heartbeat, parts, monkey });
   let code = 0;
   try {

@@ -1,8 +1,4 @@
-import { join } from "node:path";
 import { DataTraceError } from "@datatrace/core";
-import type { EventLog } from "@datatrace/core";
-import { openKafkaEventLog } from "@datatrace/event-log-kafka";
-import { openSqliteEventLog } from "@datatrace/event-log-sqlite";
 import { kafkaAvailable, schemaRegistryFound, startKafka, startSchemaRegistry } from "@datatrace/testkit";
 import type { Victim } from "./chaos-monkey.ts";
 
@@ -16,25 +12,17 @@ export interface ShopLog extends AsyncDisposable {
   /** On somebody's own servers: the demo cleans up after itself there, and never kills them. */
   readonly given: boolean;
   readonly victims: readonly Victim[];
-  /** A look into it from outside. */
-  open(): Promise<EventLog>;
 }
-
-/** A picture that waits longer than this for a broker is late anyway. */
-const lookPatienceMs = 3_000;
 
 /** In the folder of the pipeline file, as is usual. */
-export function embeddedShopLog(folder: string): ShopLog {
-  return {
-    name: "embedded log",
-    lines: [],
-    env: {},
-    given: false,
-    victims: [],
-    open: async () => await openSqliteEventLog({ directory: join(folder, "datatrace-data") }),
-    [Symbol.asyncDispose]: async () => {},
-  };
-}
+export const embeddedShopLog: ShopLog = {
+  name: "embedded log",
+  lines: [],
+  env: {},
+  given: false,
+  victims: [],
+  [Symbol.asyncDispose]: async () => {},
+};
 
 /**
  * On throwaway servers, or those that `KAFKA_BROKERS` (`host:port`, with commas) and `SCHEMA_REGISTRY_URL` name.
@@ -88,7 +76,6 @@ export async function kafkaShopLog(environment: NodeJS.ProcessEnv): Promise<Shop
             ),
           ]),
     ],
-    open: async () => await openKafkaEventLog({ brokers, patienceMs: lookPatienceMs }),
     [Symbol.asyncDispose]: async () => await servers[Symbol.asyncDispose](),
   };
 }

@@ -4,8 +4,7 @@ import { shopSchema } from "./shop-schema.ts";
 
 const pipeline = "datatrace-demo";
 
-/** Under this name the log keeps the capture's state: pipeline, source. */
-export const shopCapture = `${pipeline}.shop`;
+export const shopSource = "shop";
 
 /** Under this name the target keeps the demo's offsets: pipeline, task, target. */
 export const shopDelivery = `${pipeline}.shop.warehouse`;
@@ -22,12 +21,12 @@ export async function writePipeline(folder: string, logLines: readonly string[])
     file,
     `name: ${pipeline}
 ${logLines.map((line) => `${line}\n`).join("")}sources:
-  shop: { type: postgres, url: "\${DEMO_SOURCE_URL}" }
+  ${shopSource}: { type: postgres, url: "\${DEMO_SOURCE_URL}" }
 targets:
   warehouse: { type: postgres, url: "\${DEMO_TARGET_URL}" }
 tasks:
   shop:
-    from: shop
+    from: ${shopSource}
     to: [warehouse]
     objects:
       - table: ${shopSchema}.*

@@ -52,7 +52,7 @@ async function deliver(
   let verified = 0;
   for (const part of deliveries) {
     // Without a capture in this process, what counts is what the log holds now.
-    const published = tablesOfTask(part.task, await publishedTables(log.events, pipeline, part.task.from, signal));
+    const published = tablesOfTask(part.task, await publishedTables(log, pipeline, part.task.from, signal));
     const topics = new Map(published.map((table) => [table.topic, table.partitions]));
     const mine = (ends.get(part.task.from) ?? (await endsOfLog(log, topics, signal))).filter(({ topic }) =>
       topics.has(topic),

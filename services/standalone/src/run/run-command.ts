@@ -39,7 +39,7 @@ export async function runCommand(run: CommandContext): Promise<number> {
     metrics,
     signal: AbortSignal.any([signal, stop.signal]),
   };
-  const captures = invocation.only === "sink" ? [] : await openCaptures(context, parts);
+  const captures = invocation.only === "sink" ? [] : await openCaptures(context, opened, parts);
   const deliveries = invocation.only === "capture" ? [] : openDeliveries(context, parts);
   const supervisor = new PartSupervisor([...captures, ...deliveries], stop, {
     health,
@@ -131,12 +131,16 @@ function levelSwitch(logger: StructuredLogger): Disposable {
   return { [Symbol.dispose]: () => process.off("SIGUSR2", next) };
 }
 
-async function openCaptures(context: PartContext, stack: AsyncDisposableStack): Promise<readonly CapturePart[]> {
+async function openCaptures(
+  context: PartContext,
+  opened: OpenedLog,
+  stack: AsyncDisposableStack,
+): Promise<readonly CapturePart[]> {
   const { pipeline, log, logger, signal } = context;
   const captured = new Map(
     await Promise.all(
       usedSources(pipeline).map(async ({ id }) => {
-        const tables = await publishedTables(log, pipeline, id, signal);
+        const tables = await publishedTables(opened, pipeline, id, signal);
         return [id, tables.map(({ table }) => table)] as const;
       }),
     ),
