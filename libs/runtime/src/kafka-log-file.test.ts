@@ -9,13 +9,14 @@ import { loadPipeline } from "./load-pipeline.ts";
 import type { PipelineLog } from "./pipeline-log.ts";
 
 const planted = "hunter2-planted";
+const withLogin = (url: string) => url.replace("//", `//app:${planted}@`);
 const database = { type: "postgres", configSchema: Type.Object({ url: Type.String({ writeOnly: true }) }) };
 const connectors = { sources: [database], targets: [database] };
 const environment = {
   DB: `postgres://app:${planted}@db/shop`,
   SASL: planted,
   KEY: `-----BEGIN PRIVATE KEY-----\n${planted}`,
-  REGISTRY: `https://app:${planted}@registry.example/apis/ccompat/v7`,
+  REGISTRY: withLogin("https://registry.example/apis/ccompat/v7"),
 };
 
 const directory = mkdtempSync(join(tmpdir(), "datatrace-kafka-log-"));
@@ -44,7 +45,7 @@ const full = [
   "  brokers: [kafka-1:9092, '[::1]:9093']",
   '  ssl: { ca: PEM, cert: PEM, key: "${KEY}", servername: kafka, rejectUnauthorized: false }',
   '  sasl: { mechanism: scram-sha-512, username: app, password: "${SASL}" }',
-  '  registry: { url: https://registry.example, login: { user: app, password: "${SASL}" }, tls: { ca: PEM, server_name: r } }',
+  '  registry: { url: "https://registry.example", login: { user: app, password: "${SASL}" }, tls: { ca: PEM, server_name: r } }',
   "  topic_prefix: Shop.v2",
   "  replication_factor: 2",
 ];
@@ -101,7 +102,7 @@ describe("a log on Kafka", () => {
       "  brokers: [a:1]",
       `  ssl: { cert: PEM, key: ${planted}, passphrase: ${planted} }`,
       `  sasl: { mechanism: plain, username: app, password: ${planted} }`,
-      `  registry: { url: "https://app:${planted}@r", login: { token: ${planted} }, tls: { certificate: PEM, key: ${planted} } }`,
+      `  registry: { url: "${withLogin("https://registry.example")}", login: { token: ${planted} }, tls: { certificate: PEM, key: ${planted} } }`,
     );
     expect(pipeline).not.toBeNull();
     expect(problems.map(({ severity, code, line, path }) => `${severity} ${code} ${line} ${path}`)).toEqual([
@@ -113,13 +114,13 @@ describe("a log on Kafka", () => {
       "warning config.secret_in_file 7 log.kafka.registry.tls.key",
     ]);
     expect(JSON.stringify(problems)).not.toContain(planted);
-    const short = load("kafka:", "  brokers: [a:1]", `  registry: http://app:${planted}@r`);
+    const short = load("kafka:", "  brokers: [a:1]", `  registry: ${withLogin("http://registry.example")}`);
     expect(short.problems).toMatchObject([{ code: "config.secret_in_file", line: 5, path: "log.kafka.registry" }]);
   });
 });
 
 describe("what is wrong with it is named with line, path and fix", () => {
-  const kafka = ["kafka:", "  brokers: [a:1]", "  registry: http://r"];
+  const kafka = ["kafka:", "  brokers: [a:1]", "  registry: http://registry.example"];
   const cases: readonly (readonly [string, readonly string[], string, number, string, RegExp])[] = [
     [
       "the directory of the embedded log",
@@ -130,11 +131,18 @@ describe("what is wrong with it is named with line, path and fix", () => {
       /embedded/,
     ],
     ["the limit of the embedded log", [...kafka, "max_size: 1GB"], "config.invalid", 6, "log.max_size", /embedded/],
-    ["no brokers", ["kafka: { registry: 'http://r' }"], "config.invalid", 3, "log.kafka", /`brokers` is missing/],
+    [
+      "no brokers",
+      ["kafka: { registry: 'http://registry.example' }"],
+      "config.invalid",
+      3,
+      "log.kafka",
+      /`brokers` is missing/,
+    ],
     ["no registry", ["kafka: { brokers: [a:1] }"], "config.invalid", 3, "log.kafka", /`registry` is missing/],
     [
       "an empty list",
-      ["kafka: { brokers: [], registry: 'http://r' }"],
+      ["kafka: { brokers: [], registry: 'http://registry.example' }"],
       "config.invalid",
       3,
       "log.kafka.brokers",
@@ -142,7 +150,7 @@ describe("what is wrong with it is named with line, path and fix", () => {
     ],
     [
       "no port",
-      ["kafka: { brokers: [a], registry: 'http://r' }"],
+      ["kafka: { brokers: [a], registry: 'http://registry.example' }"],
       "config.invalid",
       3,
       "log.kafka.brokers[0]",
@@ -176,7 +184,7 @@ describe("what is wrong with it is named with line, path and fix", () => {
     ],
     [
       "half a login",
-      ["kafka:", "  brokers: [a:1]", "  registry: { url: http://r, login: { user: a } }"],
+      ["kafka:", "  brokers: [a:1]", "  registry: { url: 'http://registry.example', login: { user: a } }"],
       "config.invalid",
       5,
       "log.kafka.registry.login",
@@ -184,7 +192,7 @@ describe("what is wrong with it is named with line, path and fix", () => {
     ],
     [
       "TLS without https",
-      ["kafka:", "  brokers: [a:1]", "  registry: { url: http://r, tls: { ca: PEM } }"],
+      ["kafka:", "  brokers: [a:1]", "  registry: { url: 'http://registry.example', tls: { ca: PEM } }"],
       "config.invalid",
       5,
       "log.kafka.registry.tls",

@@ -34,16 +34,16 @@ export async function topicsCommand(context: CommandContext): Promise<number> {
 }
 
 async function reportsOf(log: OpenedLog, pipeline: Pipeline, signal: AbortSignal): Promise<readonly TopicReport[]> {
-  const reports: TopicReport[] = [];
+  const reports = new Map<string, TopicReport>();
   const tables = await tablesByTopic(log, pipeline, signal);
   for (const prefix of prefixesOf(pipeline)) {
     for (const topic of await log.topics(prefix, signal)) {
       const source = tables.get(topic.name) ?? null;
       const schemaIds = topic.cleanup === "delete" ? await schemaIdsOf(log, topic, signal) : [];
-      reports.push({ ...topic, table: source, schemaIds });
+      reports.set(topic.name, { ...topic, table: source, schemaIds });
     }
   }
-  return reports;
+  return [...reports.values()];
 }
 
 /** Data topics first, then those of the captures' state. */
