@@ -76,12 +76,17 @@ describe("capture and two sinks as processes of their own, over Kafka and a regi
       CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen (id, n) VALUES (NEW.id, NEW.n); RETURN NEW; END $$;
       CREATE TRIGGER see AFTER INSERT OR UPDATE ON counters FOR EACH ROW EXECUTE FUNCTION see()`);
     const load = new Load(bed.source);
+    // Every row that was committed by now, and some that come: those of each partition, whoever has it.
     const progress = async (what: string) => {
-      const written = await printed(bed.source, "SELECT max(id) FROM ledger");
-      await waitFor(
-        async () => Number(await printed(bed.target, "SELECT coalesce(max(id), 0) FROM ledger")) > Number(written),
-        { deadlineMs: 60_000, what: `changes to arrive after ${what}` },
-      );
+      const newest = async () => Number(await printed(bed.source, "SELECT max(id) FROM ledger"));
+      const from = await newest();
+      await waitFor(async () => (await newest()) > from + 30, { deadlineMs: 30_000, what: "rows to be committed" });
+      const count = `SELECT count(*) FROM ledger WHERE id <= ${from + 30}`;
+      const wanted = await printed(bed.source, count);
+      await waitFor(async () => (await printed(bed.target, count)) === wanted, {
+        deadlineMs: 60_000,
+        what: `all changes to arrive after ${what}`,
+      });
     };
     await progress("the snapshot");
     const metrics = await (await fetch(`${await parts.capture.adminUrl()}/metrics`)).text();
