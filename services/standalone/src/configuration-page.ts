@@ -117,8 +117,8 @@ log:
 
 - Every process of the pipeline has the same file. \`run --only capture\` and \`run --only sink\` are then services of their
   own; further replicas of the sink share its partitions, and a further capture takes over from the one before.
-- The topics are \`PREFIX.SCHEMA.TABLE\`, compacted topics \`datatrace.capture.PIPELINE.SOURCE.position\` and \`.state\`, and two that
-  all pipelines of a Kafka share: \`datatrace.topics\` and \`datatrace.groups\`. Consumer groups are named
+- The topics are \`PREFIX.SCHEMA.TABLE\`, compacted topics \`datatrace.capture.PIPELINE.SOURCE.position\` and \`.state\`, and three that
+  all pipelines of a Kafka share: \`datatrace.topics\`, \`datatrace.groups\` and \`datatrace.control.rereads\`. Consumer groups are named
   \`PIPELINE.TASK.TARGET\`, so Kafka's own tools show their lag.
 - The size limit and its metrics belong to the embedded log; on Kafka the brokers have theirs.
 
