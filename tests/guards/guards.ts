@@ -1,5 +1,6 @@
 import { captureGuards } from "./capture-guards.ts";
 import type { Guard } from "./guard.ts";
+import { kafkaGuards } from "./kafka-guards.ts";
 import { registryGuards } from "./registry-guards.ts";
 
 const sourceContract = "services/capture-postgres/src/source-contract.postgres.test.ts";
@@ -266,5 +267,6 @@ export const guards: readonly Guard[] = [
     short: true,
   },
   ...captureGuards,
+  ...kafkaGuards,
   ...registryGuards,
 ];
