@@ -44,7 +44,8 @@ const suites: readonly Suite[] = [
     name: "kafka",
     include: [`${everywhere}/*.kafka.test.ts`],
     exclude: ["tests/e2e/**"],
-    testTimeoutMs: 60_000,
+    // The first test on a machine fetches Kafka.
+    testTimeoutMs: 120_000,
   },
   { name: "python", include: [`${everywhere}/*.python.test.ts`], testTimeoutMs: 120_000 },
   { name: "e2e", include: ["tests/e2e/**/*.test.ts"], testTimeoutMs: 120_000 },

@@ -2,6 +2,7 @@ import { captureGuards } from "./capture-guards.ts";
 import { deliveryGuards } from "./delivery-guards.ts";
 import { logGuards } from "./log-guards.ts";
 import type { Guard } from "./guard.ts";
+import { kafkaGuards } from "./kafka-guards.ts";
 import { registryGuards } from "./registry-guards.ts";
 
 const sourceContract = "services/capture-postgres/src/source-contract.postgres.test.ts";
@@ -270,5 +271,6 @@ export const guards: readonly Guard[] = [
   ...captureGuards,
   ...deliveryGuards,
   ...logGuards,
+  ...kafkaGuards,
   ...registryGuards,
 ];

@@ -14,19 +14,22 @@ let database: TestPostgres;
 let server: SchemaRegistryServer;
 
 beforeAll(async () => {
-  database = await testPostgres(18);
-});
-
-// Every test publishes the same tables: each has a registry of its own.
-beforeEach(async () => {
-  server = await startSchemaRegistry({ compatibility: "FULL" });
-  return async () => {
-    await server[Symbol.asyncDispose]();
-  };
+  [database, server] = await Promise.all([testPostgres(18), startSchemaRegistry({ compatibility: "FULL" })]);
 }, 120_000);
 
 afterAll(async () => {
-  await database[Symbol.asyncDispose]();
+  await Promise.all([database[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+});
+
+// One registry for all cases: each has tables of its own.
+let cases = 0;
+let t = "";
+let u = "";
+
+beforeEach(() => {
+  cases += 1;
+  t = `t${cases}`;
+  u = `u${cases}`;
 });
 
 function deadline(): AbortSignal {
@@ -36,8 +39,8 @@ function deadline(): AbortSignal {
 async function openBed(onIncompatible: "evolve" | "refuse"): Promise<PostgresBed> {
   const bed = await PostgresBed.open(await database.createDatabase());
   bed.registry = new RemoteSchemaRegistry({ url: new Secret(server.url), onIncompatible });
-  await bed.client.query("CREATE TABLE t (id int PRIMARY KEY, v text NOT NULL); INSERT INTO t VALUES (1, 'x')");
-  await bed.client.query("CREATE TABLE u (id int PRIMARY KEY, v text); INSERT INTO u VALUES (1, 'x')");
+  await bed.client.query(`CREATE TABLE ${t} (id int PRIMARY KEY, v text NOT NULL); INSERT INTO ${t} VALUES (1, 'x')`);
+  await bed.client.query(`CREATE TABLE ${u} (id int PRIMARY KEY, v text); INSERT INTO ${u} VALUES (1, 'x')`);
   return bed;
 }
 
@@ -50,7 +53,7 @@ async function stopped({ capture }: RunningCapture, table: string): Promise<stri
 
 /** Somebody else's version of the table's rows: like the newest one, and with a column `extra` of text. */
 async function registerForeign(): Promise<void> {
-  const subject = `${server.url}/subjects/bed.public.t-value`;
+  const subject = `${server.url}/subjects/bed.public.${t}-value`;
   const { schema } = (await (await fetch(`${subject}/versions/latest`)).json()) as { readonly schema: string };
   const foreign = JSON.parse(schema, (_key, value: unknown) => {
     const { name, fields } = (value ?? {}) as { readonly name?: unknown; readonly fields?: readonly unknown[] };
@@ -71,13 +74,13 @@ const changes = [
   {
     name: "a null where none was",
     prepare: async (): Promise<void> => {},
-    sql: "ALTER TABLE t ALTER v DROP NOT NULL; INSERT INTO t VALUES (2, NULL)",
+    sql: () => `ALTER TABLE ${t} ALTER v DROP NOT NULL; INSERT INTO ${t} VALUES (2, NULL)`,
     columns: ["v"],
   },
   {
     name: "a column that somebody else has registered with another type",
     prepare: registerForeign,
-    sql: "ALTER TABLE t ADD COLUMN extra int; INSERT INTO t VALUES (2, 'y', 7)",
+    sql: () => `ALTER TABLE ${t} ADD COLUMN extra int; INSERT INTO ${t} VALUES (2, 'y', 7)`,
     columns: ["v", "extra"],
   },
 ] as const;
@@ -87,11 +90,11 @@ test.for(changes)("refuse: $name stops its table, and no other", async ({ prepar
   await using run = bed.start();
   await run.capture.caughtUp(deadline());
   await prepare();
-  await bed.client.query(sql);
-  expect(await stopped(run, "t")).toBe("registry.incompatible");
-  await bed.client.query("INSERT INTO u VALUES (2, 'y')");
+  await bed.client.query(sql());
+  expect(await stopped(run, t)).toBe("registry.incompatible");
+  await bed.client.query(`INSERT INTO ${u} VALUES (2, 'y')`);
   await run.capture.caughtUp(deadline());
-  expect(await bed.differences("u", "v")).toEqual([]);
+  expect(await bed.differences(u, "v")).toEqual([]);
   expect(run.capture.status().state).toBe("running");
 });
 
@@ -100,9 +103,9 @@ test.for(changes)("I3: evolve: $name is published all the same", async ({ prepar
   await using run = bed.start();
   await run.capture.caughtUp(deadline());
   await prepare();
-  await bed.client.query(sql);
+  await bed.client.query(sql());
   await run.capture.caughtUp(deadline());
-  expect(await bed.differences("t", ...columns)).toEqual([]);
+  expect(await bed.differences(t, ...columns)).toEqual([]);
   expect(run.capture.status().tables.map(({ error }) => error)).toEqual([null, null]);
 });
 
@@ -112,10 +115,10 @@ test("refuse: a column that has become nullable while nothing ran stops its tabl
     await using run = bed.start();
     await run.capture.caughtUp(deadline());
   }
-  await bed.client.query("ALTER TABLE t ALTER v DROP NOT NULL; UPDATE t SET v = NULL");
+  await bed.client.query(`ALTER TABLE ${t} ALTER v DROP NOT NULL; UPDATE ${t} SET v = NULL`);
   await using run = bed.start();
-  expect(await stopped(run, "t")).toBe("registry.incompatible");
-  await bed.client.query("INSERT INTO u VALUES (2, 'y')");
+  expect(await stopped(run, t)).toBe("registry.incompatible");
+  await bed.client.query(`INSERT INTO ${u} VALUES (2, 'y')`);
   await run.capture.caughtUp(deadline());
-  expect(await bed.differences("u", "v")).toEqual([]);
+  expect(await bed.differences(u, "v")).toEqual([]);
 });

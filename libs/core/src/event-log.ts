@@ -71,7 +71,8 @@ export interface LogWriter extends AsyncDisposable {
    * Appends all records or none (I5), across topics and partitions, in the order given within each partition (I4).
    * Resolves when they are durable, with one range per partition touched. One append at a time per writer.
    * @throws DataTraceError `log.fenced`, `log.full` (nothing appended), `log.locked`, `log.topic_unknown`,
-   * `log.commit_unknown` (open a new writer and read back what is there; reuse of the writer is refused).
+   * `log.commit_unknown` (open a new writer and read back what is there; reuse of the writer is refused),
+   * `log.record_too_large` and `log.grant_missing` where a broker has such limits.
    */
   append(records: readonly LogRecord[], signal?: AbortSignal): Promise<readonly AppendedRange[]>;
 }
@@ -122,7 +123,8 @@ export interface LogReader extends AsyncDisposable {
 export interface EventLog extends AsyncDisposable {
   /**
    * Creates the topic, or checks that it is there as asked. Idempotent.
-   * @throws DataTraceError `log.partitions_changed` when it exists with another partition count or cleanup.
+   * @throws DataTraceError `log.partitions_changed` when it exists with another partition count or cleanup,
+   * `log.topic_settings` when it has a setting that does not keep what is relied on.
    */
   ensureTopic(spec: TopicSpec, signal?: AbortSignal): Promise<TopicIdentity>;
   /** Null when there is no such topic. */

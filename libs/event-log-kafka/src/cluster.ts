@@ -15,7 +15,7 @@ import { ClusterMetadata } from "./cluster-metadata.ts";
 import type { TopicMetadata } from "./cluster-metadata.ts";
 import type { KafkajsCall } from "./kafkajs-internals.ts";
 import type { KafkaSettings } from "./kafka-options.ts";
-import { pause } from "./pause.ts";
+import { pause, unlessAborted } from "./pause.ts";
 
 /** Who coordinates: of a group or of a transactional id. Numbers of the protocol. */
 export type CoordinatorKind = "group" | "transaction";
@@ -178,7 +178,7 @@ export class Cluster implements AsyncDisposable {
       signal?.throwIfAborted();
       this.#demandOpen();
       try {
-        return await action();
+        return await unlessAborted(action(), signal);
       } catch (error) {
         this.#demandOpen();
         if (!isPassing(error) || performance.now() > endMs) throw asDataTraceError(error);

@@ -100,11 +100,8 @@ test.for([
   {
     fault: "a broker freezes for longer than its session",
     strike: async () => {
-      cluster().freeze(1);
-      return () => {
-        cluster().wake(1);
-        return Promise.resolve();
-      };
+      await cluster().freeze(1);
+      return async () => await cluster().wake(1);
     },
   },
   {

@@ -10,7 +10,7 @@ import { pause } from "./pause.ts";
 import { visibleRecords } from "./visible-records.ts";
 
 const maxBytes = 8 * 1024 * 1024;
-const maxPartitionBytes = 1024 * 1024;
+const maxPartitionBytes = 2 * 1024 * 1024;
 const idleWaitMs = 50;
 /** When a partition with records that wait to be taken will soon have to be fetched, too. */
 const shortWaitMs = 10;

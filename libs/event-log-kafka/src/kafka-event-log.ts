@@ -95,7 +95,9 @@ export class KafkaEventLog implements EventLog {
 
   async openWriter(id: string, signal?: AbortSignal): Promise<LogWriter> {
     this.#demandOpen();
-    const writer = await KafkaWriter.open(new Cluster(this.#settings), id, this.#space, signal);
+    // It gives up before the broker does, which would look as if somebody else had taken the writer over.
+    const patienceMs = Math.min(this.#settings.patienceMs, this.#settings.transactionTimeoutMs / 2);
+    const writer = await KafkaWriter.open(new Cluster({ ...this.#settings, patienceMs }), id, this.#space, signal);
     if (this.#closed) {
       await writer[Symbol.asyncDispose]();
       throw new DataTraceError("log.closed");

@@ -1,5 +1,5 @@
-import type { ConnectionOptions } from "node:tls";
 import type { Logger, Secret } from "@datatrace/core";
+import type { KafkaConfig } from "kafkajs";
 
 /** How to log in. All mechanisms send the password only over what `ssl` protects: use both. */
 export interface SaslOptions {
@@ -12,9 +12,7 @@ export interface KafkaEventLogOptions {
   /** `host:port` of some brokers; the others are found by asking them. */
   readonly brokers: readonly string[];
   /** True, or what `tls.connect` takes: `ca`, `cert`, `key`, … */
-  readonly ssl?:
-    | boolean
-    | Pick<ConnectionOptions, "ca" | "cert" | "key" | "passphrase" | "servername" | "rejectUnauthorized">;
+  readonly ssl?: NonNullable<KafkaConfig["ssl"]>;
   readonly sasl?: SaslOptions;
   /** Shown in the brokers' logs and quotas. Default `datatrace`. */
   readonly clientId?: string;
@@ -46,7 +44,7 @@ export interface KafkaEventLogOptions {
 /** With all defaults filled in. */
 export interface KafkaSettings {
   readonly brokers: readonly string[];
-  readonly ssl: KafkaEventLogOptions["ssl"];
+  readonly ssl: KafkaConfig["ssl"];
   readonly sasl: SaslOptions | null;
   readonly clientId: string;
   readonly controlPrefix: string;

@@ -60,8 +60,8 @@ export class TransactionalProducer {
    * nothing was committed; `log.commit_unknown`.
    */
   async append(batches: readonly RecordBatch[], signal?: AbortSignal): Promise<readonly AppendedRange[]> {
-    await this.#begin(batches, signal);
     this.#settled = false;
+    await this.#begin(batches, signal);
     const production = new Production(this.#cluster, this.#id);
     try {
       await this.#hand(batches, production, signal);
@@ -108,6 +108,20 @@ export class TransactionalProducer {
       partitions.set(topic, (partitions.get(topic) ?? new Set()).add(partition));
     }
     const topics = [...partitions].map(([topic, numbers]) => ({ topic, partitions: [...numbers] }));
+    try {
+      await this.#addPartitions(topics, signal);
+    } catch (error) {
+      // All partitions are added or none: nothing was begun.
+      this.#settled = error instanceof DataTraceError && error.code === "log.topic_unknown";
+      throw error;
+    }
+    if (signal?.aborted === true) await this.#giveUp(signal);
+  }
+
+  async #addPartitions(
+    topics: readonly { readonly topic: string; readonly partitions: readonly number[] }[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const parameters = { transactionalId: this.#id, ...this.#wire(), topics };
     await this.#cluster.persist(
       async () => {
@@ -127,7 +141,6 @@ export class TransactionalProducer {
       signal,
       quick,
     );
-    if (signal?.aborted === true) await this.#giveUp(signal);
   }
 
   /** Ends the transaction without its records; this producer can go on. @throws The signal's reason. */

@@ -2,7 +2,10 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { open, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { formatKafka, installKafka } from "./kafka-binaries.ts";
 import type { KafkaInstallation } from "./kafka-binaries.ts";
+import { propertiesOf } from "./kafka-node.ts";
+import type { KafkaNode, KafkaNodeOptions } from "./kafka-node.ts";
 import { serverEnvironment } from "./postgres-binaries.ts";
 import { signalProcess } from "./process-tree.ts";
 import { runCommand } from "./run-command.ts";
@@ -13,48 +16,32 @@ import { guard } from "./watchdog.ts";
 const startDeadlineMs = 90_000;
 const stopDeadlineMs = 20_000;
 
-export interface KafkaBrokerOptions {
-  readonly installation: KafkaInstallation;
-  readonly user: ServerUser;
-  /** The cluster's folder. */
-  readonly home: string;
-  readonly index: number;
-  /** A formatted storage folder to copy. */
-  readonly template: string;
-  readonly settings: Readonly<Record<string, string>>;
-  readonly heapMiB: number;
-}
-
 /** One broker of a cluster, as a child of this process. */
-export class KafkaBroker {
-  readonly #options: KafkaBrokerOptions;
+export class KafkaBroker implements KafkaNode {
+  readonly #options: KafkaNodeOptions;
+  readonly #installation: KafkaInstallation;
+  readonly #home: string;
+  readonly #user: ServerUser;
   #child: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
 
-  private constructor(options: KafkaBrokerOptions) {
+  private constructor(options: KafkaNodeOptions, installation: KafkaInstallation, home: string, user: ServerUser) {
     this.#options = options;
+    this.#installation = installation;
+    this.#home = home;
+    this.#user = user;
   }
 
-  static async prepare(options: KafkaBrokerOptions): Promise<KafkaBroker> {
-    const broker = new KafkaBroker(options);
-    const { user } = options;
+  /** `home` is the cluster's folder. */
+  static async prepare(options: KafkaNodeOptions, home: string, user: ServerUser): Promise<KafkaBroker> {
+    const installation = await installKafka();
+    const broker = new KafkaBroker(options, installation, home, user);
+    const template = await formatKafka(installation, options.index + 1, options.count, options.scram);
+    const files = (await readdir(template)).map((name) => join(template, name));
     const owner = ["-o", String(user.uid), "-g", String(user.gid)];
     await runCommand("install", ["-d", "-m", "700", ...owner, broker.#data]);
-    await runCommand("sh", [
-      "-c",
-      'install -m 600 "$@"',
-      "sh",
-      ...owner,
-      ...(await templateFiles(options.template)),
-      broker.#data,
-    ]);
-    const settings = { ...options.settings, "log.dirs": broker.#data };
-    await writeFile(
-      broker.#path("properties"),
-      Object.entries(settings)
-        .map(([name, value]) => `${name}=${value}\n`)
-        .join(""),
-    );
+    await runCommand("install", ["-m", "600", ...owner, ...files, broker.#data]);
+    await writeFile(broker.#path("properties"), propertiesOf({ ...options.settings, "log.dirs": broker.#data }));
     return broker;
   }
 
@@ -68,22 +55,21 @@ export class KafkaBroker {
 
   async start(signal?: AbortSignal): Promise<void> {
     if (this.#child !== undefined) throw new Error("the broker runs already");
-    const { installation, user, heapMiB } = this.#options;
     await using log = await open(this.#path("log"), "w");
     const child = spawn(
-      installation.java,
+      this.#installation.java,
       [
         "-Xms128m",
-        `-Xmx${heapMiB}m`,
+        `-Xmx${this.#options.heapMiB}m`,
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
-        `-Dlog4j2.configurationFile=${installation.logSettings}`,
+        `-Dlog4j2.configurationFile=${this.#installation.logSettings}`,
         "-cp",
-        installation.classPath,
+        this.#installation.classPath,
         "kafka.Kafka",
         this.#path("properties"),
       ],
-      { ...user, cwd: "/", env: serverEnvironment, stdio: ["ignore", log.fd, log.fd], detached: true },
+      { ...this.#user, cwd: "/", env: serverEnvironment, stdio: ["ignore", log.fd, log.fd], detached: true },
     );
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const release = child.pid === undefined ? undefined : guard({ kind: "process", pid: child.pid });
@@ -113,9 +99,9 @@ export class KafkaBroker {
   }
 
   async stop(): Promise<void> {
-    this.signal("SIGTERM");
-    this.signal("SIGCONT");
-    const late = setTimeout(() => this.signal("SIGKILL"), stopDeadlineMs);
+    this.#signal("SIGTERM");
+    this.#signal("SIGCONT");
+    const late = setTimeout(() => this.#signal("SIGKILL"), stopDeadlineMs);
     try {
       await this.#ended;
     } finally {
@@ -124,11 +110,27 @@ export class KafkaBroker {
   }
 
   async kill(): Promise<void> {
-    this.signal("SIGKILL");
+    this.#signal("SIGKILL");
     await this.#ended;
   }
 
-  signal(signal: NodeJS.Signals): void {
+  /** Connections stay open, nothing answers. */
+  freeze(): Promise<void> {
+    this.#signal("SIGSTOP");
+    return Promise.resolve();
+  }
+
+  wake(): Promise<void> {
+    this.#signal("SIGCONT");
+    return Promise.resolve();
+  }
+
+  /** The cluster's folder is removed as a whole. */
+  remove(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #signal(signal: NodeJS.Signals): void {
     if (this.pid !== undefined) signalProcess(this.pid, signal);
   }
 
@@ -137,10 +139,6 @@ export class KafkaBroker {
   }
 
   #path(what: string): string {
-    return join(this.#options.home, `broker-${this.#options.index}.${what}`);
+    return join(this.#home, `broker-${this.#options.index}.${what}`);
   }
-}
-
-async function templateFiles(template: string): Promise<readonly string[]> {
-  return (await readdir(template)).map((name) => join(template, name));
 }

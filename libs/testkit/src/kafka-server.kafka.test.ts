@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
+import { chmodSync, readdirSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startKafka } from "./kafka-server.ts";
 import { isAlive, isStopped } from "./process-tree.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
 import { waitFor } from "./wait-for.ts";
 
 const deadlineMs = 30_000;
@@ -29,10 +31,10 @@ test("a broker listens, keeps its port through kill and stop, freezes and wakes"
   await kafka.start(0);
   expect(await listens(broker)).toBe(true);
   await expect(kafka.start(0)).rejects.toThrow("runs already");
-  kafka.freeze(0);
+  await kafka.freeze(0);
   const frozen = kafka.pid(0) ?? 0;
   await waitFor(() => isStopped(frozen), { deadlineMs, what: "the broker to freeze" });
-  kafka.wake(0);
+  await kafka.wake(0);
   await waitFor(() => !isStopped(frozen), { deadlineMs, what: "the broker to wake" });
   await kafka.stop(0);
   expect(isAlive(frozen)).toBe(false);
@@ -50,16 +52,22 @@ import { startKafka } from ${JSON.stringify(join(import.meta.dirname, "kafka-ser
 const kafka = await startKafka();
 console.log(JSON.stringify({ pid: kafka.pid(0), brokers: kafka.brokers }));
 `;
+  await using folder = await temporaryDirectory("kafka-owner");
+  // The broker's user must get through to it.
+  chmodSync(folder.path, 0o755);
   const owner = spawn(process.execPath, ["--input-type=module", "--eval", program], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, TMPDIR: folder.path },
   });
+  const files = (): readonly string[] => readdirSync(folder.path).filter((name) => name.includes("kafka"));
   let printed = "";
   owner.stdout.setEncoding("utf8").on("data", (data: string) => {
     printed += data;
   });
   await waitFor(() => printed.endsWith("\n"), { deadlineMs, what: "the broker to start" });
   const { pid } = JSON.parse(printed) as { readonly pid: number };
-  expect(isAlive(pid)).toBe(true);
+  expect([isAlive(pid), files().length]).toEqual([true, 1]);
   owner.kill("SIGKILL");
   await waitFor(() => !isAlive(pid), { deadlineMs, what: "the broker to end" });
+  await waitFor(() => files().length === 0, { deadlineMs, what: "its data to go" });
 });

@@ -46,7 +46,7 @@ test.for([
   await expect(findMissingServers()).rejects.toThrow(`REQUIRE_SERVERS asks for python. ${notice}`);
 });
 
-test("Kafka is missing without Java or Maven, and is an error where it is required", async () => {
+test("Kafka is missing without Maven and a container runtime, and is an error where it is required", async () => {
   await using folder = await pathWith("exit 0");
   vi.stubEnv("PATH", folder.path);
   vi.stubEnv("DATATRACE_CACHE_DIR", folder.path);
@@ -54,7 +54,8 @@ test("Kafka is missing without Java or Maven, and is an error where it is requir
   vi.stubEnv("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1");
   vi.stubEnv("POSTGRES_14_URL", "postgresql://127.0.0.1:1/x");
   vi.stubEnv("POSTGRES_18_URL", "postgresql://127.0.0.1:1/x");
-  const notice = "Kafka is missing: set KAFKA_BROKERS, or install Java 17 or newer and Maven";
+  const notice =
+    "Kafka is missing: set KAFKA_BROKERS, install Java 17 or newer and Maven, or start a container runtime";
   const missing = await findMissingServers();
   expect(missing.filter(({ server }) => server === "kafka")).toEqual([{ server: "kafka", entirely: true, notice }]);
   vi.stubEnv("REQUIRE_SERVERS", "kafka");

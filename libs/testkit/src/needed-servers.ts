@@ -8,7 +8,7 @@ export type NeededServer = "postgres" | "kafka" | "registry" | "python";
 
 const fixes: Readonly<Record<NeededServer, string>> = {
   postgres: "set POSTGRES_14_URL and POSTGRES_18_URL, install the optional npm packages, or start a container runtime",
-  kafka: "set KAFKA_BROKERS, or install Java 17 or newer and Maven",
+  kafka: "set KAFKA_BROKERS, install Java 17 or newer and Maven, or start a container runtime",
   python: "install Python 3 with its venv module",
   registry: "set SCHEMA_REGISTRY_URL, install Java 21 or newer and Maven, or start a container runtime",
 };
@@ -19,7 +19,7 @@ async function lacks(server: NeededServer): Promise<string | undefined> {
     return probe.status === 0 ? undefined : "python";
   }
   if (server === "registry") return (await schemaRegistryFound()) ? undefined : "a schema registry";
-  if (server === "kafka") return kafkaAvailable() ? undefined : "Kafka";
+  if (server === "kafka") return (await kafkaAvailable()) ? undefined : "Kafka";
   const there = await availablePostgres();
   const missing = ([14, 18] as const).filter((major) => !there.includes(major));
   return missing.length === 0 ? undefined : `PostgreSQL ${missing.join(" and ")}`;

@@ -22,6 +22,6 @@ export async function testKafka(signal?: AbortSignal): Promise<TestKafka> {
 }
 
 /** Whether tests can run against Kafka here. */
-export function kafkaAvailable(): boolean {
-  return givenBrokers() !== undefined || kafkaOrigin() !== undefined;
+export async function kafkaAvailable(): Promise<boolean> {
+  return givenBrokers() !== undefined || (await kafkaOrigin()) !== undefined;
 }

@@ -37,7 +37,7 @@ export interface KafkaServer extends AsyncDisposable {
   /** SIGKILL; returns when it is gone. */
   kill(broker: number): Promise<void>;
   /** SIGSTOP: connections stay open, nothing answers. */
-  freeze(broker: number): void;
+  freeze(broker: number): Promise<void>;
   /** SIGCONT. */
-  wake(broker: number): void;
+  wake(broker: number): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { chmod } from "node:fs/promises";
-import { formatKafka, installKafka } from "./kafka-binaries.ts";
-import type { KafkaInstallation } from "./kafka-binaries.ts";
 import { KafkaBroker } from "./kafka-broker.ts";
+import { ContainerBroker } from "./kafka-container.ts";
+import type { KafkaNode } from "./kafka-node.ts";
 import { clusterSettings, listenerSettings } from "./kafka-settings.ts";
 import type { NodePorts } from "./kafka-settings.ts";
 import { localCertificate } from "./local-certificate.ts";
@@ -14,12 +14,12 @@ import type { KafkaOptions, KafkaServer } from "./throwaway-kafka.ts";
 
 const login = { username: "datatrace", password: "kafka-for-tests" };
 
-/** Brokers from Maven's artifacts, as children of this process. */
-export class NativeKafka implements KafkaServer {
+/** Brokers with one another: processes from Maven's artifacts, or containers. */
+export class KafkaCluster implements KafkaServer {
   readonly brokers: readonly string[];
   readonly ca: string | undefined;
   readonly login: KafkaServer["login"];
-  readonly #nodes: readonly KafkaBroker[];
+  readonly #nodes: readonly KafkaNode[];
   readonly #claims: readonly PortClaim[];
   readonly #home: TemporaryDirectory;
 
@@ -28,7 +28,7 @@ export class NativeKafka implements KafkaServer {
     home: TemporaryDirectory,
     claims: readonly PortClaim[],
     ports: readonly NodePorts[],
-    nodes: readonly KafkaBroker[],
+    nodes: readonly KafkaNode[],
   ) {
     this.brokers = ports.map(({ advertised }) => `127.0.0.1:${advertised}`);
     this.ca = options.security?.ssl === true ? localCertificate.certificate : undefined;
@@ -38,10 +38,13 @@ export class NativeKafka implements KafkaServer {
     this.#nodes = nodes;
   }
 
-  static async launch(options: KafkaOptions, signal?: AbortSignal): Promise<NativeKafka> {
-    const installation = await installKafka();
+  static async launch(
+    origin: "maven" | "container",
+    options: KafkaOptions,
+    signal?: AbortSignal,
+  ): Promise<KafkaCluster> {
     for (let attempt = 1; ; attempt += 1) {
-      const server = await NativeKafka.#prepare(options, installation);
+      const server = await KafkaCluster.#prepare(origin, options);
       try {
         await Promise.all(server.#nodes.map((node) => node.start(signal)));
         return server;
@@ -54,7 +57,7 @@ export class NativeKafka implements KafkaServer {
     }
   }
 
-  static async #prepare(options: KafkaOptions, installation: KafkaInstallation): Promise<NativeKafka> {
+  static async #prepare(origin: "maven" | "container", options: KafkaOptions): Promise<KafkaCluster> {
     const user = serverUser();
     const count = options.brokers ?? 1;
     const claims = await Promise.all(Array.from({ length: 3 * count }, () => claimPort()));
@@ -71,17 +74,16 @@ export class NativeKafka implements KafkaServer {
     const scram = options.security?.sasl === true ? [`SCRAM-SHA-256=${credential}`, `SCRAM-SHA-512=${credential}`] : [];
     const nodes = await Promise.all(
       ports.map(async (_, index) => {
-        const template = await formatKafka(installation, index + 1, count, scram);
         const settings = {
           ...clusterSettings(index, ports),
           ...listenerSettings(index, ports, options.security ?? {}, login),
           ...options.settings,
         };
-        const heapMiB = count === 1 ? 512 : 384;
-        return await KafkaBroker.prepare({ installation, user, home: home.path, index, template, settings, heapMiB });
+        const node = { index, count, settings, scram, heapMiB: count === 1 ? 512 : 384 };
+        return origin === "maven" ? await KafkaBroker.prepare(node, home.path, user) : new ContainerBroker(node);
       }),
     );
-    return new NativeKafka(options, home, claims, ports, nodes);
+    return new KafkaCluster(options, home, claims, ports, nodes);
   }
 
   pid(broker: number): number | undefined {
@@ -104,22 +106,23 @@ export class NativeKafka implements KafkaServer {
     return this.#node(broker).kill();
   }
 
-  freeze(broker: number): void {
-    this.#node(broker).signal("SIGSTOP");
+  freeze(broker: number): Promise<void> {
+    return this.#node(broker).freeze();
   }
 
-  wake(broker: number): void {
-    this.#node(broker).signal("SIGCONT");
+  wake(broker: number): Promise<void> {
+    return this.#node(broker).wake();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Nobody needs what it would write at the end.
     await Promise.all(this.#nodes.map((node) => node.kill()));
+    await Promise.all(this.#nodes.map((node) => node.remove()));
     await this.#home[Symbol.asyncDispose]();
     for (const claim of this.#claims) claim[Symbol.dispose]();
   }
 
-  #node(broker: number): KafkaBroker {
+  #node(broker: number): KafkaNode {
     const node = this.#nodes[broker];
     if (node === undefined) throw new Error(`there is no broker ${broker}`);
     return node;
