@@ -16,6 +16,8 @@ export interface Invocation {
   readonly yes: boolean;
   readonly untilCaughtUp: boolean;
   readonly only: Part | null;
+  /** `TASK.TARGET`, or null for all. */
+  readonly delivery: string | null;
   /** Null = the default port, or another one when it is taken. */
   readonly port: number | null;
   readonly host: string;
@@ -120,6 +122,7 @@ function checked(
     yes: given.has("yes"),
     untilCaughtUp: given.has("until-caught-up"),
     only,
+    delivery: valueOf("delivery"),
     port: port === null ? null : Number(port),
     host: valueOf("host") ?? "127.0.0.1",
     logLevel: level,

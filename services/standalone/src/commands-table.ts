@@ -16,6 +16,11 @@ export const options = {
     help: "end when all that was committed at the start has been delivered",
   },
   only: { value: "capture|sink", env: null, help: "only one part, in a process of its own over the same log" },
+  delivery: {
+    value: "TASK.TARGET",
+    env: null,
+    help: "only what one task has in one target, before it is taken out of the file",
+  },
   port: {
     value: "N",
     env: "DATATRACE_PORT",
@@ -50,7 +55,7 @@ export const commands = {
   status: { file: true, options: ["json", "help"], help: "tables, phases, lag, quarantine, last errors" },
   decommission: {
     file: true,
-    options: ["yes", "json", "help"],
+    options: ["delivery", "yes", "json", "help"],
     help: "show and remove slots, publications, helper tables and topics; target tables stay",
   },
   schema: { file: false, options: ["help"], help: "print the JSON schema of the pipeline file" },
