@@ -13,6 +13,7 @@ describe("a command line", () => {
       yes: false,
       untilCaughtUp: true,
       only: "sink",
+      delivery: null,
       port: 0,
       host: "127.0.0.1",
       logLevel: "debug",
