@@ -173,6 +173,35 @@ describe("status and decommission", () => {
     expect(await printed(bed.target, all)).toBe(await printed(bed.source, all));
   });
 
+  test("decommission of one delivery leaves the capture and its log", async () => {
+    const sync = ["table_exists_strategy: append"];
+    await using bed = await PipelineBed.open({ name: "one_delivery", sync }, server, targets);
+    await bed.source.query(items);
+    await bed.start("run", "--until-caught-up").exits(0);
+    const captured = await catalog(bed.source);
+
+    const wrong = bed.start("decommission", "--yes", "--delivery", "all.warehose");
+    await wrong.exits(2);
+    expect(wrong.records.at(-1)).toMatchObject({
+      code: "config.usage",
+      message: expect.stringContaining("all.warehouse"),
+    });
+    const remove = bed.start("decommission", "--yes", "--delivery", "all.warehouse");
+    await remove.exits(0);
+    expect(remove.records.filter(({ event }) => event === "removal")).toMatchObject([
+      { what: expect.arrayContaining([expect.stringContaining("which keeps records for it")]) },
+    ]);
+    expect(await catalog(bed.source)).toBe(captured);
+    expect(await printed(bed.target, "SELECT count(*) FROM pg_namespace WHERE nspname = 'datatrace'")).toBe("0");
+    const nothing = bed.start("decommission", "--yes", "--delivery", "all.warehouse");
+    await nothing.exits(0);
+    expect(nothing.records).toEqual([{ event: "result", removed: false }]);
+
+    await bed.target.query("TRUNCATE items");
+    await bed.start("run", "--until-caught-up").exits(0);
+    expect(await printed(bed.target, all)).toBe(await printed(bed.source, all));
+  });
+
   test("decommission takes the writer from a run that is alive, which ends with log.fenced", async () => {
     await using bed = await PipelineBed.open({ name: "decommission_alive" }, server, targets);
     await bed.source.query(items);

@@ -32,7 +32,7 @@ export const deliveryGuards: readonly Guard[] = [
     replace: "if (!partial) yield keyId",
     test: {
       file: "libs/delivery/src/collapse.test.ts",
-      title: "I4: changes folded in batches of any size end in the same rows and requests as one by one",
+      title: "I3: a delete settles an earlier request, whatever comes after it",
     },
   },
   {

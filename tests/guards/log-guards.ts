@@ -20,9 +20,10 @@ export const logGuards: readonly Guard[] = [
   {
     name: "an append is one transaction",
     invariant: "I5",
-    file: `${folder}/sqlite-file.ts`,
-    find: "    this.#begin.run(); // I5\n",
-    replace: "",
+    file: `${folder}/append-store.ts`,
+    find: 'if (index > 0) failpoint("log.mid_append");',
+    replace:
+      'if (index > 0) { for (const half of touched.values()) for (const { row, end } of half.values()) this.#setEnd.run(end, row.id); this.#setEnd.database.exec("COMMIT; BEGIN IMMEDIATE"); failpoint("log.mid_append"); }',
     test: { file: contract, title: "I5: an append that is killed at log.mid_append leaves nothing, in no topic" },
   },
   {
@@ -76,8 +77,8 @@ export const logGuards: readonly Guard[] = [
     name: "what was fetched before a seek is dropped",
     invariant: "I3",
     file: `${folder}/sqlite-reader.ts`,
-    find: "held.position === null || held.turn !== part.turn) return;",
-    replace: "held.position === null || part.turn < 0) return;",
+    find: "    held.position = offset;\n    held.turn = null;\n    held.fetched = null;\n",
+    replace: "    held.position = offset;\n    held.turn = null;\n",
     test: { file: contract, title: "drop what was fetched before a seek" },
   },
 ];

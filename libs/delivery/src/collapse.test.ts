@@ -91,6 +91,14 @@ test("a full row forgets a delete before it, and a partial one does not", () => 
   expect(partials.map(({ row }) => row)).toEqual([["b", UNCHANGED]]);
 });
 
+test("I3: a delete settles an earlier request, whatever comes after it", () => {
+  const collapse = new Collapse("t");
+  collapse.add(event("a", { kind: "delete", row: ["a", null], ask: true }));
+  collapse.add(event("a", { kind: "upsert", row: ["a", UNCHANGED], ask: false }));
+  collapse.add(event("b", { kind: "upsert", row: ["b", UNCHANGED], ask: false }));
+  expect([...collapse.settledKeys()]).toEqual(["a"]);
+});
+
 test("one row is left of a key, whatever happened to it", () => {
   const collapse = new Collapse("t");
   for (let turn = 0; turn < 100; turn += 1) {

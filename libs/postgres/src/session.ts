@@ -65,5 +65,8 @@ export function openPool(server: ConnectionSettings, options: SessionOptions & {
   const pool = new Pool({ ...sessionConfig(server, options), max: options.max, idleTimeoutMillis: 30_000 });
   // An idle session that is lost is replaced by the next `connect`.
   pool.on("error", () => undefined);
+  // The pool listens to idle sessions only. One that is lost later would end the process; its query reports it. From
+  // the first moment on: the server may close it in the very packet that says that it is open.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return pool;
 }

@@ -191,7 +191,8 @@ export function describeSinkApply(harness: SinkHarness): void {
   test("I7: a COMMIT lost in a silent network is settled by asking", { timeout: 60_000 }, async () => {
     await using bed = await harness.makeBed();
     await using proxy = await TcpProxy.start(bed.port);
-    await using sink = harness.openSink(proxy.through(bed.target), { answerTimeoutMs: 1000, takeOverMs: 200 });
+    // The unit itself looks for somebody in its way only after an hour: a second connection is there to ask.
+    await using sink = harness.openSink(proxy.through(bed.target), { answerTimeoutMs: 1000, takeOverMs: 3_600_000 });
     await sink.open(never);
     await prepare(sink);
     const taken = await claim(sink);

@@ -100,8 +100,6 @@ async function use<T>(
   signal.throwIfAborted();
   const session = await guarded(pool.connect());
   let broken = true;
-  // The pool listens to idle sessions only: one that is lost in use would end the process, and its query reports it.
-  session.on("error", ignore);
   // The server ends the statement when it notices that nobody is there any more.
   const abort = (): void => destroySocket(session);
   signal.addEventListener("abort", abort, { once: true });
@@ -117,7 +115,6 @@ async function use<T>(
   } finally {
     signal.removeEventListener("abort", abort);
     clearInterval(watch);
-    if (!broken) session.off("error", ignore);
     session.release(broken);
   }
 }
@@ -130,10 +127,6 @@ function watchSilence(session: PoolClient, silenceMs: number): NodeJS.Timeout {
     if (stream.bytesRead === received) destroySocket(session);
     received = stream.bytesRead;
   }, silenceMs);
-}
-
-function ignore(): void {
-  // Said by whoever waits for an answer.
 }
 
 function destroySocket(session: PoolClient): void {

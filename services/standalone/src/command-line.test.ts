@@ -16,6 +16,7 @@ describe("a command line", () => {
       only: "sink",
       last: null,
       follow: false,
+      delivery: null,
       port: 0,
       host: "127.0.0.1",
       logLevel: "debug",

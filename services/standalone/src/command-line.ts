@@ -21,6 +21,8 @@ export interface Invocation {
   /** Null = what is usual. */
   readonly last: number | null;
   readonly follow: boolean;
+  /** `TASK.TARGET`, or null for all. */
+  readonly delivery: string | null;
   /** Null = the default port, or another one when it is taken. */
   readonly port: number | null;
   readonly host: string;
@@ -140,6 +142,7 @@ function checked(
     only,
     last: last === null ? null : Number(last),
     follow: given.has("follow"),
+    delivery: valueOf("delivery"),
     port: port === null ? null : Number(port),
     host: valueOf("host") ?? "127.0.0.1",
     logLevel: level,

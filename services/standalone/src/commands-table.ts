@@ -18,6 +18,11 @@ export const options = {
   only: { value: "capture|sink", env: null, help: "only one part, in a process of its own over the same log" },
   last: { value: "N", env: null, help: "events of each partition to begin with (10)" },
   follow: { value: null, env: null, help: "go on with the events that come, until stopped" },
+  delivery: {
+    value: "TASK.TARGET",
+    env: null,
+    help: "only what one task has in one target, before it is taken out of the file",
+  },
   port: {
     value: "N",
     env: "DATATRACE_PORT",
@@ -61,7 +66,7 @@ export const commands = {
   },
   decommission: {
     file: true,
-    options: ["yes", "json", "help"],
+    options: ["delivery", "yes", "json", "help"],
     help: "show and remove slots, publications, helper tables and topics; target tables stay",
   },
   schema: { file: false, options: ["help"], help: "print the JSON schema of the pipeline file" },

@@ -2,7 +2,8 @@ import { createInterface } from "node:readline/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { openCapture } from "@datatrace/capture";
 import { DataTraceError } from "@datatrace/core";
-import type { Endpoint, Task } from "@datatrace/runtime";
+import { didYouMean } from "@datatrace/runtime";
+import type { Endpoint, Pipeline, Task } from "@datatrace/runtime";
 import type { CommandContext } from "./command-context.ts";
 import { openExistingLog } from "./open-log.ts";
 import type { OpenedLog } from "./open-log.ts";
@@ -53,7 +54,11 @@ export async function decommissionCommand(context: CommandContext): Promise<numb
     return 1;
   }
   await removeAll(removals, signal);
-  output.say("Removed. The next `run` begins afresh.");
+  output.say(
+    invocation.delivery === null
+      ? "Removed. The next `run` begins afresh."
+      : "Removed. Take it out of the file, or the next `run` delivers it afresh.",
+  );
   output.record("result", { removed: true });
   return 0;
 }
@@ -101,16 +106,35 @@ async function confirmed(output: Output, signal: AbortSignal): Promise<boolean> 
 
 /** In the order of removal: captures first, so that nothing new arrives; then the deliveries. */
 async function plan(context: CommandContext, resources: AsyncDisposableStack): Promise<readonly Removal[]> {
-  const { pipeline, logger, signal } = context;
+  const { pipeline, invocation, logger, signal } = context;
   const log = resources.use(await openExistingLog(pipeline, logger, signal));
   const removals: Removal[] = [];
-  for (const endpoint of usedSources(pipeline)) {
-    removals.push(await captureRemoval(context, endpoint, log, resources));
+  const deliveries = chosen(pipeline, invocation.delivery);
+  if (invocation.delivery === null) {
+    for (const endpoint of usedSources(pipeline)) {
+      removals.push(await captureRemoval(context, endpoint, log, resources));
+    }
   }
-  for (const task of pipeline.tasks) {
-    for (const target of task.to) removals.push(await deliveryRemoval(context, task, target, log, resources));
+  for (const { task, target } of deliveries) {
+    removals.push(await deliveryRemoval(context, task, target, log, resources));
   }
   return removals;
+}
+
+/** @throws DataTraceError `config.usage` when the file has no such delivery. */
+function chosen(
+  { tasks }: Pipeline,
+  wanted: string | null,
+): readonly { readonly task: Task; readonly target: string }[] {
+  const all = tasks.flatMap((task) => task.to.map((target) => ({ task, target })));
+  if (wanted === null) return all;
+  const nameOf = ({ task, target }: (typeof all)[number]): string => `${task.id}.${target}`;
+  const found = all.filter((delivery) => nameOf(delivery) === wanted);
+  if (found.length > 0) return found;
+  throw new DataTraceError("config.usage", {
+    message: `The file has no delivery \`${wanted}\`${didYouMean(wanted, all.map(nameOf)) || "."}`,
+    fix: `One of ${all.map(nameOf).join(", ")}.`,
+  });
 }
 
 /** Slot, publication and topics. Removing them fences a process that may still run. */
@@ -153,9 +177,16 @@ async function deliveryRemoval(
 ): Promise<Removal> {
   const sink = resources.use(openSink(pipeline, task, target, logger));
   const delivery = deliveryId(pipeline, task.id, target);
+  const isRegistered = async (): Promise<boolean> =>
+    log !== null && (await log.events.groupProgress(delivery, signal)).length > 0;
   return {
     where: `delivery ${task.id} to ${target}`,
-    look: async () => await sink.decommission(delivery, false, signal),
+    look: async () => {
+      const found = await sink.decommission(delivery, false, signal);
+      return (await isRegistered())
+        ? [...found, `the place of ${delivery} in the event log, which keeps records for it`]
+        : found;
+    },
     remove: async () => {
       await sink.decommission(delivery, true, signal);
       await log?.events.removeGroup(delivery, signal);
