@@ -3,6 +3,7 @@ import { createInterface } from "node:readline/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { openCapture } from "@datatrace/capture";
 import { DataTraceError } from "@datatrace/core";
+import { decommissionDelivery } from "@datatrace/delivery";
 import type { SqliteEventLog } from "@datatrace/event-log-sqlite";
 import { didYouMean } from "@datatrace/runtime";
 import type { Endpoint, Pipeline, Task } from "@datatrace/runtime";
@@ -178,19 +179,12 @@ async function deliveryRemoval(
 ): Promise<Removal> {
   const sink = resources.use(openSink(pipeline, task, target, logger));
   const delivery = deliveryId(pipeline, task.id, target);
-  const isRegistered = async (): Promise<boolean> =>
-    log !== null && (await log.groupProgress(delivery, signal)).length > 0;
+  const left = { delivery, sink, log };
   return {
     where: `delivery ${task.id} to ${target}`,
-    look: async () => {
-      const found = await sink.decommission(delivery, false, signal);
-      return (await isRegistered())
-        ? [...found, `the place of ${delivery} in the event log, which keeps records for it`]
-        : found;
-    },
+    look: async () => await decommissionDelivery(left, false, signal),
     remove: async () => {
-      await sink.decommission(delivery, true, signal);
-      await log?.removeGroup(delivery, signal);
+      await decommissionDelivery(left, true, signal);
     },
   };
 }
