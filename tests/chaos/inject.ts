@@ -118,10 +118,15 @@ async function worksOn(scene: Scene, part: "capture" | "sink"): Promise<void> {
   });
 }
 
-/** Takes SQLite's write lock of a database file as another process would. */
-function lockFile(file: string): Disposable {
-  const database = new Database(file, { timeout: 5_000, fileMustExist: true });
-  database.exec("BEGIN IMMEDIATE");
+/** Takes SQLite's write lock of a database file as another process would. @throws SqliteError when others keep it. */
+function lockFile(file: string, patienceMs = 5_000): Disposable {
+  const database = new Database(file, { timeout: patienceMs, fileMustExist: true });
+  try {
+    database.exec("BEGIN IMMEDIATE");
+  } catch (error) {
+    database.close();
+    throw error;
+  }
   return {
     [Symbol.dispose]: () => {
       database.exec("ROLLBACK");
@@ -132,15 +137,12 @@ function lockFile(file: string): Disposable {
 
 /** Nobody is in the middle of a write to it. */
 function isFree(file: string): boolean {
-  const database = new Database(file, { timeout: 0, fileMustExist: true });
   try {
-    database.exec("BEGIN IMMEDIATE; ROLLBACK");
+    using _lock = lockFile(file, 0);
     return true;
   } catch (error) {
     if (error instanceof Database.SqliteError && error.code.startsWith("SQLITE_BUSY")) return false;
     throw error;
-  } finally {
-    database.close();
   }
 }
 

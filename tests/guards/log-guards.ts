@@ -10,8 +10,8 @@ export const logGuards: readonly Guard[] = [
     name: "a join gives away the partitions of every group whose member it takes for dead",
     invariant: "I7",
     file: `${folder}/group-store.ts`,
-    find: "for (const other of this.#expired(nowMs)) if (other !== group) this.rebalance(other);",
-    replace: "this.#expired(nowMs);",
+    find: "    this.expire();\n    this.rebalance(group);\n",
+    replace: "    this.#removeExpired.all({ nowMs: monotonicMs() });\n    this.rebalance(group);\n",
     test: {
       file: contract,
       title: "I7: hand over the partitions of a dead member though another group joins at that moment",

@@ -1,3 +1,4 @@
+import { untilAborted } from "@datatrace/core";
 import type { SchemaRegistry } from "@datatrace/core";
 import type { AvroSchemas } from "./table-avro.ts";
 
@@ -69,15 +70,7 @@ async function remembered<K, V>(
 ): Promise<V> {
   signal?.throwIfAborted();
   const pending = map.get(key) ?? begin(map, key, load);
-  if (signal === undefined) return await pending;
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([pending, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
+  return signal === undefined ? await pending : await untilAborted(pending, signal);
 }
 
 function begin<K, V>(map: Map<K, Promise<V>>, key: K, load: () => Promise<V>): Promise<V> {

@@ -1,4 +1,12 @@
-import { type CaptureSource, type Chunk, DataTraceError, failpoint, invariant, type Logger } from "@datatrace/core";
+import {
+  type CaptureSource,
+  type Chunk,
+  DataTraceError,
+  failpoint,
+  invariant,
+  type Logger,
+  untilAborted,
+} from "@datatrace/core";
 import { pause } from "./back-off.ts";
 import type { ChunkPublisher } from "./chunk-publisher.ts";
 import { type ChunkOutcome, ChunkRead, type ChunkWork, isWanted } from "./chunk-read.ts";
@@ -6,7 +14,6 @@ import type { Draft } from "./draft.ts";
 import { refusesSchema } from "./stop-reason.ts";
 import type { TableBinding, TableSet } from "./table-set.ts";
 import type { UnseenTransactions } from "./unseen-transactions.ts";
-import { untilAborted } from "./until-aborted.ts";
 import type { Watermarks } from "./watermarks.ts";
 
 export interface ChunkReaderOptions {

@@ -1,5 +1,5 @@
+import { untilAborted } from "@datatrace/core";
 import type { SnapshotView } from "@datatrace/core";
-import { untilAborted } from "./until-aborted.ts";
 
 /**
  * Transactions that the stream has delivered and that no read of the source has yet shown as visible. PostgreSQL

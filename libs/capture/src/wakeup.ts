@@ -1,4 +1,4 @@
-import { untilAborted } from "./until-aborted.ts";
+import { untilAborted } from "@datatrace/core";
 
 /** Lets loops sleep until there may be something to do. A wake-up is never lost: waiting starts from a ticket. */
 export class Wakeup {

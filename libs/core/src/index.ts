@@ -66,3 +66,4 @@ export type {
 export { tableId } from "./table-schema.ts";
 export type { Column, NativeType, TableName, TableSchema } from "./table-schema.ts";
 export { dataTopic, positionTopic, rereadsTopic, stateTopic } from "./topic-names.ts";
+export { untilAborted } from "./until-aborted.ts";

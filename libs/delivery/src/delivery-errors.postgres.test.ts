@@ -336,6 +336,11 @@ describe("a table that cannot go on", () => {
     await bed.query("BEGIN");
     await bed.query("LOCK TABLE shop.items IN ACCESS EXCLUSIVE MODE");
     const stuck = await items.append([insert(item(1))]);
+    // Once it waits in a transaction of its own: work that is ready in the same moment shares one, until the lock's limit.
+    await waitFor(
+      async () => (await bed.query("SELECT FROM pg_locks WHERE NOT granted AND relation IS NOT NULL")).length > 0,
+      { deadlineMs, what: "the stuck table's unit to wait" },
+    );
     for (let id = 2; id < 30; id += 1) await running.applied(await orders.append([insert(item(id))]), 5000);
     expect(await stored(bed, items)).toBe(1n);
     await bed.query("COMMIT");

@@ -11,6 +11,7 @@ import { keyIdentity } from "@datatrace/avro";
 import { availablePostgres, testPostgres, waitFor } from "@datatrace/testkit";
 import type { TestPostgres } from "@datatrace/testkit";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { decommissionDelivery } from "./decommission-delivery.ts";
 import {
   DeliveryBed,
   capture,
@@ -294,9 +295,10 @@ test("decommission forgets the delivery in target and log, and keeps the rows", 
   const running = bed.start({ sink });
   await running.applied(await items.append([insert(item(1))]));
   await running[Symbol.asyncDispose]();
-  const told = await running.delivery.decommission(false, never);
+  const left = { delivery: deliveryId, sink, log: bed.log };
+  const told = await decommissionDelivery(left, false, never);
   expect(told.join("\n")).toContain(`group ${deliveryId}`);
-  expect(await running.delivery.decommission(true, never)).toEqual(told);
+  expect(await decommissionDelivery(left, true, never)).toEqual(told);
   expect(await bed.rows()).toEqual([item(1)]);
   expect(await bed.log.groupProgress(deliveryId)).toEqual([]);
   expect(await bed.query("SELECT to_regclass('datatrace._datatrace_offsets')")).toEqual([[null]]);

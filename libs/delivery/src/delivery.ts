@@ -21,8 +21,6 @@ export interface Delivery extends AsyncDisposable {
    * @throws DataTraceError of a table that has stopped, or of the delivery.
    */
   appliedThrough(addresses: readonly Address[], signal: AbortSignal): Promise<void>;
-  /** What it has left in the target and in the log, in words; removes it when `apply`. Only when not running. */
-  decommission(apply: boolean, signal: AbortSignal): Promise<readonly string[]>;
 }
 
 /** A delivery over ports. Nothing happens before `run`. */

@@ -131,13 +131,6 @@ export class RunningDelivery implements Delivery {
     }
   }
 
-  async decommission(apply: boolean, signal: AbortSignal): Promise<readonly string[]> {
-    const { sink, log, delivery } = this.#options;
-    const told = await sink.decommission(delivery, apply, signal);
-    if (apply) await log.removeGroup(delivery, signal);
-    return [...told, `group ${delivery} of the event log`];
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new Error("delivery stopped"));
     await this.#running?.catch(() => {});

@@ -72,9 +72,8 @@ export class GroupStore {
 
   /** Registers the member, or gives it other topics, and spreads the partitions anew. */
   join(member: string, group: string, topics: readonly string[]): void {
-    const nowMs = monotonicMs();
-    this.#putMember.run(member, group, JSON.stringify(topics), this.#leaseMs, nowMs + this.#leaseMs);
-    for (const other of this.#expired(nowMs)) if (other !== group) this.rebalance(other);
+    this.#putMember.run(member, group, JSON.stringify(topics), this.#leaseMs, monotonicMs() + this.#leaseMs);
+    this.expire();
     this.rebalance(group);
   }
 
@@ -88,14 +87,10 @@ export class GroupStore {
     return this.#renew.run(monotonicMs() + this.#leaseMs, member).changes > 0;
   }
 
-  /** Removes members whose lease has run out, and gives their partitions away. */
+  /** Removes members whose lease has run out, of any group, and gives their partitions away. */
   expire(): void {
-    for (const group of this.#expired(monotonicMs())) this.rebalance(group);
-  }
-
-  /** Removes members whose lease has run out, of any group. Whoever calls it spreads those groups' partitions anew. */
-  #expired(nowMs: number): ReadonlySet<string> {
-    return new Set(this.#removeExpired.all({ nowMs }) as string[]);
+    const groups = new Set(this.#removeExpired.all({ nowMs: monotonicMs() }) as string[]);
+    for (const group of groups) this.rebalance(group);
   }
 
   /** Brings the assignments of a group in line with its live members and the topics there are. */

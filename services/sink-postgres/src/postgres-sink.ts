@@ -96,11 +96,9 @@ export class PostgresSink implements Sink {
   }
 
   async prepare(delivery: string, table: TargetTable, signal: AbortSignal): Promise<void> {
-    const shape = await this.#use(signal, async (session) =>
-      // A frozen owner may hold the lock of all DDL, or rows of the table that a column is to be added to.
-      takingOver(this.#pool, session, { idleMs: this.#takeOverMs }, signal, async () =>
-        prepareTable(session, this.#helpers, delivery, table),
-      ),
+    // A frozen owner may hold the lock of all DDL, or rows of the table that a column is to be added to.
+    const shape = await this.#useTakingOver(signal, async (session) =>
+      prepareTable(session, this.#helpers, delivery, table),
     );
     failpoint("sink.after_prepare");
     this.#targets.remember(table.target, shape);
@@ -111,10 +109,8 @@ export class PostgresSink implements Sink {
     partitions: readonly (ClaimedTopicPartition & { readonly start: bigint })[],
     signal: AbortSignal,
   ): Promise<readonly Claim[]> {
-    return this.#use(signal, async (session) =>
-      takingOver(this.#pool, session, { idleMs: this.#takeOverMs }, signal, async () =>
-        claimPartitions(session, this.#helpers, delivery, partitions),
-      ),
+    return this.#useTakingOver(signal, async (session) =>
+      claimPartitions(session, this.#helpers, delivery, partitions),
     );
   }
 
@@ -131,10 +127,8 @@ export class PostgresSink implements Sink {
       takingOver(this.#pool, session, takeOver, signal, async () => attemptUnit(session, context, unit)),
     );
     if (outcome.kind !== "unknown") return outcome;
-    const decided = await this.#use(signal, async (session) =>
-      takingOver(this.#pool, session, { idleMs: this.#takeOverMs }, signal, async () =>
-        outcomeOfLostCommit(session, this.#helpers, delivery, unit, outcome.rereads),
-      ),
+    const decided = await this.#useTakingOver(signal, async (session) =>
+      outcomeOfLostCommit(session, this.#helpers, delivery, unit, outcome.rereads),
     );
     if (decided !== null) return decided;
     throw new DataTraceError("sink.connection_lost", { detail: { during: "commit", applied: false } });
@@ -180,6 +174,13 @@ export class PostgresSink implements Sink {
         throw error;
       }
     });
+  }
+
+  /** As `#use`, for work that an owner who no longer moves may be in the way of. */
+  async #useTakingOver<T>(signal: AbortSignal, work: (session: PipelinedSession) => Promise<T>): Promise<T> {
+    return this.#use(signal, async (session) =>
+      takingOver(this.#pool, session, { idleMs: this.#takeOverMs }, signal, async () => work(session)),
+    );
   }
 
   /** As the pool's `use`, for work in which every error is the target's. */

@@ -2,6 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { openCapture } from "@datatrace/capture";
 import { DataTraceError } from "@datatrace/core";
+import { decommissionDelivery } from "@datatrace/delivery";
 import { didYouMean } from "@datatrace/runtime";
 import type { Endpoint, Pipeline, Task } from "@datatrace/runtime";
 import type { CommandContext } from "./command-context.ts";
@@ -177,19 +178,12 @@ async function deliveryRemoval(
 ): Promise<Removal> {
   const sink = resources.use(openSink(pipeline, task, target, logger));
   const delivery = deliveryId(pipeline, task.id, target);
-  const isRegistered = async (): Promise<boolean> =>
-    log !== null && (await log.events.groupProgress(delivery, signal)).length > 0;
+  const left = { delivery, sink, log: log?.events ?? null };
   return {
     where: `delivery ${task.id} to ${target}`,
-    look: async () => {
-      const found = await sink.decommission(delivery, false, signal);
-      return (await isRegistered())
-        ? [...found, `the place of ${delivery} in the event log, which keeps records for it`]
-        : found;
-    },
+    look: async () => await decommissionDelivery(left, false, signal),
     remove: async () => {
-      await sink.decommission(delivery, true, signal);
-      await log?.events.removeGroup(delivery, signal);
+      await decommissionDelivery(left, true, signal);
     },
   };
 }
