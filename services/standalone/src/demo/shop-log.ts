@@ -29,7 +29,7 @@ export const embeddedShopLog: ShopLog = {
  * @throws DataTraceError `config.usage` when there is neither.
  */
 export async function kafkaShopLog(environment: NodeJS.ProcessEnv): Promise<ShopLog> {
-  if (!kafkaAvailable() || !(await schemaRegistryFound())) {
+  if (!(await kafkaAvailable()) || !(await schemaRegistryFound())) {
     throw new DataTraceError("config.usage", {
       message: "There is no Kafka with a schema registry here, and none can be started.",
       fix: "Install Java 21 and Maven, or set KAFKA_BROKERS and SCHEMA_REGISTRY_URL.",
