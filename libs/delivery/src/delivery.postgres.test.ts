@@ -288,6 +288,39 @@ test("the observer hears of rows, latency and lag", async () => {
   expect(Math.max(...heard.latencies)).toBeLessThan(60);
 });
 
+test("decommission of a delivery that runs is refused, and removes nothing, in the log or in the target", async () => {
+  await using bed = await openBed();
+  const items = await bed.publish();
+  await using sink = openTarget(bed.url);
+  await using running = bed.start({ sink });
+  await running.applied(await items.append([insert(item(1))]));
+  const left = { delivery: deliveryId, sink, log: bed.log };
+  const told = await decommissionDelivery(left, false, never);
+  await expect(decommissionDelivery(left, true, never)).rejects.toMatchObject({ code: "log.group_in_use" });
+  expect(await decommissionDelivery(left, false, never)).toEqual(told);
+  await running.applied(await items.append([insert(item(2))]));
+  expect(await bed.rows()).toEqual([item(1), item(2)]);
+});
+
+test("I7: a decommission that was cut off between log and target finds the rest when it is done again", async () => {
+  await using bed = await openBed();
+  const items = await bed.publish();
+  await using sink = openTarget(bed.url);
+  const running = bed.start({ sink });
+  await running.applied(await items.append([insert(item(1))]));
+  await running[Symbol.asyncDispose]();
+  const cut = new Error("cut off");
+  const cutOff = {
+    decommission: (delivery: string, apply: boolean, signal: AbortSignal) =>
+      apply ? Promise.reject(cut) : sink.decommission(delivery, apply, signal),
+  };
+  const left = { delivery: deliveryId, sink, log: bed.log };
+  await expect(decommissionDelivery({ ...left, sink: cutOff }, true, never)).rejects.toBe(cut);
+  expect(await decommissionDelivery(left, false, never)).not.toEqual([]);
+  await decommissionDelivery(left, true, never);
+  expect(await decommissionDelivery(left, false, never)).toEqual([]);
+});
+
 test("decommission forgets the delivery in target and log, and keeps the rows", async () => {
   await using bed = await openBed();
   const items = await bed.publish();
