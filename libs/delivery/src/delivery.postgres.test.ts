@@ -302,24 +302,40 @@ test("decommission of a delivery that runs is refused, and removes nothing, in t
   expect(await bed.rows()).toEqual([item(1), item(2)]);
 });
 
-test("I7: a decommission that was cut off between log and target finds the rest when it is done again", async () => {
-  await using bed = await openBed();
-  const items = await bed.publish();
-  await using sink = openTarget(bed.url);
-  const running = bed.start({ sink });
-  await running.applied(await items.append([insert(item(1))]));
-  await running[Symbol.asyncDispose]();
-  const cut = new Error("cut off");
-  const cutOff = {
-    decommission: (delivery: string, apply: boolean, signal: AbortSignal) =>
-      apply ? Promise.reject(cut) : sink.decommission(delivery, apply, signal),
-  };
-  const left = { delivery: deliveryId, sink, log: bed.log };
-  await expect(decommissionDelivery({ ...left, sink: cutOff }, true, never)).rejects.toBe(cut);
-  expect(await decommissionDelivery(left, false, never)).not.toEqual([]);
-  await decommissionDelivery(left, true, never);
-  expect(await decommissionDelivery(left, false, never)).toEqual([]);
-});
+test.for([{ at: "the log" }, { at: "the target" }])(
+  "I7: a decommission that was cut off at $at, its topics gone already, is found again and can be repeated",
+  async ({ at }) => {
+    await using bed = await openBed();
+    const items = await bed.publish();
+    await using sink = openTarget(bed.url);
+    const running = bed.start({ sink });
+    await running.applied(await items.append([insert(item(1))]));
+    await running[Symbol.asyncDispose]();
+    await bed.log.deleteTopics([items.topic]);
+    const cut = new Error("cut off");
+    const left = { delivery: deliveryId, sink, log: bed.log };
+    const cutOff =
+      at === "the log"
+        ? {
+            ...left,
+            log: {
+              groupProgress: (group: string) => bed.log.groupProgress(group),
+              removeGroup: () => Promise.reject(cut),
+            },
+          }
+        : {
+            ...left,
+            sink: {
+              decommission: (delivery: string, apply: boolean, signal: AbortSignal) =>
+                apply ? Promise.reject(cut) : sink.decommission(delivery, apply, signal),
+            },
+          };
+    await expect(decommissionDelivery(cutOff, true, never)).rejects.toBe(cut);
+    expect(await decommissionDelivery(left, false, never)).not.toEqual([]);
+    await decommissionDelivery(left, true, never);
+    expect(await decommissionDelivery(left, false, never)).toEqual([]);
+  },
+);
 
 test("decommission forgets the delivery in target and log, and keeps the rows", async () => {
   await using bed = await openBed();
