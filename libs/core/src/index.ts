@@ -57,6 +57,7 @@ export type {
   PartitionProgress,
   QuarantineEntry,
   RereadRequest,
+  Rows,
   Sink,
   TableChanges,
   TableExistsStrategy,

@@ -52,13 +52,14 @@ export async function attemptUnit(
   const partitions = unit.partitions.toSorted(byPartition);
   const fences = partitions.map((partition) => send(session, fence(context, partition)));
   failpoint("sink.after_first_update");
-  let changes: readonly Sent[];
+  const changes: Sent[] = [];
   try {
-    changes = [...changeStatements(context, unit)].map(({ table, statement }) => send(session, statement, table));
+    // The server works on one while the next is made.
+    for (const { table, statement } of changeStatements(context, unit)) changes.push(send(session, statement, table));
   } catch (error) {
-    // A bug while building a statement must not leave the transaction open behind it.
+    // A row that cannot be read, or a bug, must not leave the transaction open behind it.
     session.destroy();
-    await settle([begin, ...fences]);
+    await settle([begin, ...fences, ...changes]);
     throw error;
   }
   const fenced = await settle([begin, ...fences]);

@@ -1,5 +1,5 @@
 import { DataTraceError, SourceText, UNCHANGED, invariant, tableId } from "@datatrace/core";
-import type { CanonicalKind, PartialUpdate, Row, TableName, TableSchema } from "@datatrace/core";
+import type { CanonicalKind, PartialUpdate, Row, Rows, TableName, TableSchema } from "@datatrace/core";
 import { quoteName, quoteTable, textEncoder } from "@datatrace/postgres";
 import type { Statement, TextEncoder } from "@datatrace/postgres";
 import { arrayElement, arrayLiteral } from "./array-literal.ts";
@@ -61,11 +61,11 @@ export class TableStatements {
     this.#delete = { name: `datatrace_${lastName + 1}`, text: this.#deleteText() };
   }
 
-  *deletes(rows: readonly Row[]): Iterable<Statement> {
+  *deletes(rows: Rows): Iterable<Statement> {
     for (const part of parts(rows)) yield { ...this.#delete, values: parameters(this.#keys, part) };
   }
 
-  *upserts(rows: readonly Row[]): Iterable<Statement> {
+  *upserts(rows: Rows): Iterable<Statement> {
     for (const part of parts(rows)) yield { ...this.#upsert, values: parameters(this.#columns, part) };
   }
 
@@ -190,7 +190,7 @@ function columnLiteral({ index, text, isBare }: ColumnPlan, rows: readonly Row[]
   return `${literal}}`;
 }
 
-function* parts(rows: readonly Row[]): Iterable<readonly Row[]> {
+function* parts(rows: Rows): Iterable<readonly Row[]> {
   for (let start = 0; start < rows.length; start += rowsPerStatement) yield rows.slice(start, start + rowsPerStatement);
 }
 

@@ -179,7 +179,8 @@ class ModelReader implements LogReader {
       const records = (this.#log.records(this.#topic)[0] ?? []).slice(this.#next);
       if (records.length > 0) {
         this.#next += records.length;
-        return [{ kind: "batch", ...at, records, next: BigInt(this.#next) }];
+        const sizeBytes = records.reduce((sum, { key, value }) => sum + (key?.length ?? 0) + (value?.length ?? 0), 0);
+        return [{ kind: "batch", ...at, records, next: BigInt(this.#next), sizeBytes }];
       }
       await new Promise((resolve) => setImmediate(resolve));
     }
