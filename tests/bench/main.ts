@@ -48,14 +48,14 @@ await sourceClient.query(benchTableDdl("rows"));
 await fillBenchTable(sourceClient, "rows", 1, rows);
 await sourceClient.query("VACUUM ANALYZE bench.rows");
 
-{
+if (options.wants("snapshot") || options.wants("drain") || options.wants("upsert")) {
   await using pipeline = await BenchPipeline.open({ ...urls, name: "bench", table: "rows" });
   await benchSnapshot(pipeline);
-  await benchDrain(pipeline);
-  await benchUpsert(pipeline);
+  if (options.wants("drain")) await benchDrain(pipeline);
+  if (options.wants("upsert")) await benchUpsert(pipeline);
 }
-await benchWhole();
-await benchLatency();
+if (options.wants("whole")) await benchWhole();
+if (options.wants("latency")) await benchLatency();
 await sourceClient.end();
 await targetClient.end();
 

@@ -8,7 +8,7 @@ import type {
   TableName,
   TableSchema,
 } from "@datatrace/core";
-import type { Answer, PipelinedSession, Statement } from "@datatrace/postgres";
+import type { Answer, BoundStatement, PipelinedSession, Statement } from "@datatrace/postgres";
 import { arrayLiteral } from "./array-literal.ts";
 import type { HelperTables } from "./helper-tables.ts";
 import { byPartition } from "./partition-order.ts";
@@ -82,7 +82,7 @@ export async function attemptUnit(
   return outcome;
 }
 
-function send(session: PipelinedSession, statement: Statement, table?: string): Sent {
+function send(session: PipelinedSession, statement: Statement | BoundStatement, table?: string): Sent {
   return { table, answer: session.send(statement) };
 }
 
@@ -148,7 +148,7 @@ function fence({ delivery, tables }: ApplyContext, progress: PartitionProgress):
 function* changeStatements(
   context: ApplyContext,
   unit: ApplyUnit,
-): Iterable<{ readonly table?: string; readonly statement: Statement }> {
+): Iterable<{ readonly table?: string; readonly statement: Statement | BoundStatement }> {
   const { delivery, tables } = context;
   if (unit.rereadsDone.length > 0) yield { statement: forget(delivery, tables, unit.rereadsDone) };
   const writers = unit.tables.map((changes) => ({

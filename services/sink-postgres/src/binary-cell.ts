@@ -1,34 +1,16 @@
 import type { CanonicalKind, Value } from "@datatrace/core";
 import { daysOf } from "@datatrace/postgres";
+import type { BindMessage } from "@datatrace/postgres";
 import type { TargetType } from "./target-catalog.ts";
-
-/** Bytes of cells, one after the other, in a buffer that grows. */
-export class CellBytes {
-  buffer: Buffer;
-  at = 0;
-
-  constructor(sizeBytes: number) {
-    this.buffer = Buffer.allocUnsafe(sizeBytes);
-  }
-
-  /** Makes room for so many bytes from `at` on. */
-  reserve(sizeBytes: number): void {
-    const needed = this.at + sizeBytes;
-    if (needed <= this.buffer.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(needed, this.buffer.length * 2));
-    this.buffer.copy(larger, 0, 0, this.at);
-    this.buffer = larger;
-  }
-}
 
 /**
  * Writes a cell's length and its bytes, as the `*_recv` function of its type reads them, at `at` and moves that on;
  * false when the value has no such form.
  */
-export type WriteCell = (into: CellBytes, value: Value) => boolean;
+export type WriteCell = (into: BindMessage, value: Value) => boolean;
 
 /** Bytes of a cell's length. */
-export const lengthBytes = 4;
+const lengthBytes = 4;
 
 /** Writes a value of fixed size at a place. */
 type WriteFixed = (into: Buffer, at: number, value: Value) => boolean;

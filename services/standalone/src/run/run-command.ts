@@ -1,5 +1,5 @@
 import type { SqliteEventLog } from "@datatrace/event-log-sqlite";
-import { Health, Metrics, nextLogLevel, openAdminServer } from "@datatrace/runtime";
+import { Health, Metrics, collectSeldom, nextLogLevel, openAdminServer } from "@datatrace/runtime";
 import type { Readiness, StructuredLogger } from "@datatrace/runtime";
 import { CapturePart } from "./capture-part.ts";
 import { defaultPort } from "../command-line.ts";
@@ -25,6 +25,7 @@ const collectTimeoutMs = 2_000;
 /** `run FILE`: captures and deliveries in this process, until stopped, or until caught up. */
 export async function runCommand(run: CommandContext): Promise<number> {
   const { pipeline, invocation, output, logger, signal } = run;
+  if (invocation.only === "sink") collectSeldom();
   const log = await openLog(pipeline, logger);
   await using _log = log;
   const metrics = new Metrics();
