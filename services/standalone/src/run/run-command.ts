@@ -1,4 +1,4 @@
-import { Health, Metrics, nextLogLevel, openAdminServer } from "@datatrace/runtime";
+import { Health, Metrics, collectSeldom, nextLogLevel, openAdminServer } from "@datatrace/runtime";
 import type { Readiness, StructuredLogger } from "@datatrace/runtime";
 import { CapturePart } from "./capture-part.ts";
 import { defaultPort } from "../command-line.ts";
@@ -25,6 +25,7 @@ const collectTimeoutMs = 2_000;
 /** `run FILE`: captures and deliveries in this process, until stopped, or until caught up. */
 export async function runCommand(run: CommandContext): Promise<number> {
   const { pipeline, invocation, output, logger, signal } = run;
+  if (invocation.only === "sink") collectSeldom();
   await using opened = await openLog(pipeline, logger, signal);
   const { events: log, registry } = opened;
   const metrics = new Metrics();
