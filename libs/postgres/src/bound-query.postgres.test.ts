@@ -72,9 +72,9 @@ test("a bound statement on a lost connection is rejected", async () => {
   const lost = session.send({ text: "SELECT pg_terminate_backend(pg_backend_pid())" });
   const after = session.send(insert(1, "one"));
   await expect(lost).rejects.toMatchObject({ code: "57P01" });
-  await expect(after).rejects.toThrow();
+  await expect(after).rejects.toBeInstanceOf(Error);
   expect(session.usable).toBe(false);
-  await expect(session.send(insert(2, "two"))).rejects.toThrow();
+  await expect(session.send(insert(2, "two"))).rejects.toBeInstanceOf(Error);
 });
 
 test("a message that lacks a parameter is not sent", () => {
