@@ -1,5 +1,5 @@
-import { SourceText } from "@datatrace/core";
-import type { ApplyOutcome, DataTraceError } from "@datatrace/core";
+import { DataTraceError, SourceText } from "@datatrace/core";
+import type { ApplyOutcome, Row, Rows } from "@datatrace/core";
 import { expect, test } from "vitest";
 import { advanced, apply, claim, delivery, item, items, itemsSchema, never, prepare, unitOf } from "./sink-fixture.ts";
 import type { SinkHarness } from "./sink-harness.ts";
@@ -25,6 +25,22 @@ function printed(error: DataTraceError): string {
   ].join();
 }
 
+function damaged(): never {
+  throw new DataTraceError("log.corrupt", { detail: { topic: "shop.items", partition: 0, offset: "1" } });
+}
+
+/** Rows of a log, the last of which is damaged: each look makes them anew. */
+function damagedAfter(rows: readonly Row[]): Rows {
+  return {
+    length: rows.length + 1,
+    slice: (start, end) => (end > rows.length ? damaged() : rows.slice(start, end)),
+    *[Symbol.iterator]() {
+      yield* rows;
+      damaged();
+    },
+  };
+}
+
 /** What a refusal is, by who can do something about it, and that it tells no values. */
 export function describeSinkRefusals(harness: SinkHarness): void {
   test("I6, I8: a row that a constraint forbids is refused as a row, all of the unit rolled back", async () => {
@@ -43,6 +59,21 @@ export function describeSinkRefusals(harness: SinkHarness): void {
     expect(printed(error)).not.toMatch(/planted|7731/);
     expect(await bed.rows(items, itemsSchema)).toEqual([]);
     expect(await sink.progress(delivery, never)).toEqual([{ topic: "shop.items", partition: 0, next: 0n }]);
+  });
+
+  test("I3: a row of the log that cannot be read ends its unit with nothing applied, and the sink goes on", async () => {
+    await using bed = await harness.makeBed();
+    await using sink = harness.openSink(bed.target);
+    await sink.open(never);
+    await prepare(sink);
+    const taken = await claim(sink);
+    const many = Array.from({ length: 600 }, (_, id) => item(id, "good"));
+    await expect(apply(sink, unitOf(taken, { upserts: damagedAfter(many) }))).rejects.toMatchObject({
+      code: "log.corrupt",
+      detail: { offset: "1" },
+    });
+    expect(await apply(sink, unitOf(taken, { upserts: many }))).toMatchObject({ kind: "applied" });
+    expect(await bed.rows(items, itemsSchema)).toHaveLength(600);
   });
 
   test("I8: a value that the type cannot read is refused as a row, without the value", async () => {

@@ -9,6 +9,7 @@ import type {
   QuarantineEntry,
   RereadRequest,
   Row,
+  Rows,
   Sink,
   TableExistsStrategy,
   TableName,
@@ -51,8 +52,8 @@ export function item(id: number, name: string | null, quantity: number | null = 
 export interface Changes {
   readonly target?: TableName;
   readonly schema?: TableSchema;
-  readonly deletes?: readonly Row[];
-  readonly upserts?: readonly Row[];
+  readonly deletes?: Rows;
+  readonly upserts?: Rows;
   readonly partials?: readonly PartialUpdate[];
   readonly quarantine?: readonly QuarantineEntry[];
   readonly rereadsDone?: readonly RereadRequest[];
