@@ -1,4 +1,11 @@
-import { type LogHeaders, headers as headerNames, type Row, type TableSchema, type Value } from "@datatrace/core";
+import {
+  headers as headerNames,
+  type LogHeaders,
+  type Row,
+  type TableSchema,
+  UNCHANGED,
+  type Value,
+} from "@datatrace/core";
 import type { AvroField, AvroNode } from "./avro-schema.ts";
 import { type ByteReader, CorruptBytes } from "./byte-reader.ts";
 import { cellReader } from "./cell-reader.ts";
@@ -7,6 +14,7 @@ import type { Operation } from "./event-encoder.ts";
 import { type ReadEnvelope, type ReadKey, readEnvelope, tableOf } from "./read-schemas.ts";
 import { AbsentCells, CellsReader } from "./row-reader.ts";
 import { skipper } from "./skip.ts";
+import { UnavailableCells } from "./unavailable-cells.ts";
 
 /** One change as it stands in the log. */
 export interface ChangeEvent {
@@ -20,6 +28,8 @@ export interface ChangeEvent {
   readonly before: Row | null;
   /** Null exactly for `d`. */
   readonly after: Row | null;
+  /** `after` has `UNCHANGED` cells: the source left these columns out. */
+  readonly partial: boolean;
   /** Commit time at the source, in microseconds since the epoch. */
   readonly tsUs: number;
   readonly txId: number | bigint | null;
@@ -48,6 +58,7 @@ export class EnvelopeReader {
   readonly #schemas: ReadEnvelope;
   readonly #row: CellsReader;
   readonly #absent: AbsentCells;
+  readonly #unavailable: UnavailableCells | null;
   readonly #steps: readonly Step[];
   readonly #withBefore: boolean;
   readonly #tables = new Map<ReadKey | null, TableSchema>();
@@ -57,6 +68,8 @@ export class EnvelopeReader {
     this.#withBefore = withBefore;
     this.#row = new CellsReader(this.#schemas.value.fields, this.#schemas.columns);
     this.#absent = new AbsentCells(this.#schemas.columns);
+    const isOwn = this.#schemas.columns.every(({ own }) => own);
+    this.#unavailable = isOwn ? null : new UnavailableCells(this.#schemas.columns);
     this.#steps = this.#schemas.envelope.fields.map((field) => this.#step(field));
   }
 
@@ -91,6 +104,9 @@ export class EnvelopeReader {
     const row = op === "d" ? before : after;
     if (row === null || (op === "d") !== (after === null)) throw new CorruptBytes("a row is missing");
     this.#absent.restore(headers, row, before);
+    // An insert and a snapshot row hold every column, whatever it looks like; the new row of a key change may not.
+    const isChanged = op === "u" || (op === "c" && headers[headerNames.oldKey] !== undefined);
+    if (isChanged) this.#unavailable?.mark(row, schema.key);
     return {
       kind: "change",
       op,
@@ -98,6 +114,7 @@ export class EnvelopeReader {
       key,
       before,
       after,
+      partial: after !== null && mayBePartial(this.#unavailable, headers) && after.includes(UNCHANGED),
       tsUs: draft.tsUs === null ? Number(draft.tsMs) * 1000 : Number(draft.tsUs),
       txId: integerOf(draft.txId),
       lsn: integerOf(draft.lsn),
@@ -141,6 +158,11 @@ export class EnvelopeReader {
         return skipper(node);
     }
   }
+}
+
+/** Most rows are whole: they are not looked through for nothing. */
+function mayBePartial(unavailable: UnavailableCells | null, headers: LogHeaders): boolean {
+  return unavailable !== null || headers[headerNames.unchanged] !== undefined;
 }
 
 /** An operation that is not one of a row. */

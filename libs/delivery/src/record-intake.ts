@@ -1,4 +1,4 @@
-import { DataTraceError, UNCHANGED, headers } from "@datatrace/core";
+import { DataTraceError } from "@datatrace/core";
 import type { StoredRecord, TopicPartition } from "@datatrace/core";
 import { keyIdentity } from "@datatrace/avro";
 import type { ChangeEvent, DecodedEvent, EventDecoder } from "@datatrace/avro";
@@ -161,7 +161,7 @@ export class RecordIntake {
       kind: isDelete ? "delete" : "upsert",
       schema: decoded.schema,
       row,
-      partial: !isDelete && record.headers[headers.unchanged] !== undefined && row.includes(UNCHANGED),
+      partial: decoded.partial,
       keyId: keyIdentity(key),
       key,
       ask: follows === null || (follows !== "*" && !follows.split(",").includes(delivery)),
