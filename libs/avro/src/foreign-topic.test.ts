@@ -232,6 +232,20 @@ function eventOf(op: string, before: object | null): object {
   return { before, after: null, source: { ts_ms: 0n }, op, ts_ms: null };
 }
 
+test("an enum whose type Debezium does not name is named for its column", () => {
+  const mood = logical("string", "io.debezium.data.Enum", { allowed: "sad,ok" });
+  const value = envelope([
+    { name: "id", type: "int" },
+    { name: "mood", type: ["null", mood] },
+    { name: "moods", type: { type: "array", items: ["null", mood] } },
+  ]);
+  const type = { kind: "enum", values: ["sad", "ok"] };
+  expect(tableFromAvro(key, value).columns.slice(1)).toEqual([
+    { name: "mood", type, native: { name: "mood_enum" }, nullable: true },
+    { name: "moods", type: { kind: "array", element: type }, native: { name: "_moods_enum" }, nullable: false },
+  ]);
+});
+
 describe("what cannot be read is refused by name", () => {
   const columns = [{ name: "id", type: "int" }];
   test("a column of a record that has no canonical kind", async () => {
