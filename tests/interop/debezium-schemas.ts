@@ -10,8 +10,10 @@ export interface DebeziumColumn {
   readonly name: string;
   readonly type: AvroJson;
   readonly optional?: boolean;
-  /** Of an optional column: the schema then has the type first, and null behind it. */
+  /** The column's default at the source. */
   readonly byDefault?: string | number | boolean;
+  /** NOT NULL, of a column with a default. One that is not has its type first in the schema, and null behind it. */
+  readonly required?: boolean;
 }
 
 /** A logical type of Debezium or Connect: a plain Avro type with a name. */
@@ -66,9 +68,10 @@ function optional(type: AvroJson): AvroJson {
   return ["null", type];
 }
 
-function field({ name, type, optional: isOptional, byDefault }: DebeziumColumn): AvroJson {
+function field({ name, type, optional: isOptional, byDefault, required }: DebeziumColumn): AvroJson {
   if (byDefault !== undefined) {
-    return { name, type: [{ type, "connect.default": byDefault }, "null"], default: byDefault };
+    const withDefault = { type, "connect.default": byDefault };
+    return { name, type: required === true ? withDefault : [withDefault, "null"], default: byDefault };
   }
   return isOptional === true ? { name, type: optional(type), default: null } : { name, type };
 }
