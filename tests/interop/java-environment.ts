@@ -26,8 +26,8 @@ export async function runJava(program: string, input: unknown): Promise<unknown>
   return JSON.parse((await answer).stdout) as unknown;
 }
 
-/** Has Maven fetch the libraries, once, into a folder outside of the repository. */
-async function installLibraries(): Promise<string> {
+/** Has Maven fetch the libraries, once, into a folder outside of the repository; answers it. */
+export async function installLibraries(): Promise<string> {
   const name = ["java", ...libraries.map(([, artifact, version]) => `${artifact}-${version}`)].join("-");
   const home = join(cacheDirectory(), name);
   await makeOnce(home, async (folder) => {

@@ -9,15 +9,15 @@ const installTimeoutMs = 100_000;
 
 /** Runs one of the Python programs of this folder with `input`, as JSON, on its standard input; answers what it prints. */
 export async function runPython(program: string, input: unknown): Promise<unknown> {
-  const python = await pythonWithPackages();
+  const python = await installPython();
   const env = { ...process.env, PYTHONDONTWRITEBYTECODE: "1" };
   const answer = run(python, [join(import.meta.dirname, program)], { env, maxBuffer: 512 * 1024 * 1024 });
   answer.child.stdin?.end(JSON.stringify(input));
   return JSON.parse((await answer).stdout) as unknown;
 }
 
-/** A virtual environment of its own, made once and kept outside of the repository. */
-async function pythonWithPackages(): Promise<string> {
+/** Makes a virtual environment of its own, once, and keeps it outside of the repository; answers its Python. */
+export async function installPython(): Promise<string> {
   const name = ["python", ...packages.map((one) => one.replace("==", "-")), process.platform, process.arch].join("-");
   const home = join(cacheDirectory(), name);
   await makeOnce(home, async (folder) => {
