@@ -1,6 +1,6 @@
-import type { TopicPartition } from "@datatrace/core";
+import type { EventLog, TopicPartition } from "@datatrace/core";
 import type avsc from "avsc";
-import type { Producer } from "kafkajs";
+import { CompressionTypes, type Producer } from "kafkajs";
 import { type AvscRow, avscType } from "./avsc-type.ts";
 import { type AvroJson, type DebeziumColumn, envelopeSchema, keySchema } from "./debezium-schemas.ts";
 import type { InteropBed } from "./interop-bed.ts";
@@ -40,12 +40,21 @@ interface Side {
 export class DebeziumTopic implements AsyncDisposable {
   readonly topic: string;
   readonly partitions: number;
+  readonly #log: EventLog;
   readonly #table: DebeziumTable;
   readonly #producer: Producer;
   readonly #key: Side | null;
   readonly #value: Side;
 
-  private constructor(table: DebeziumTable, partitions: number, producer: Producer, key: Side | null, value: Side) {
+  private constructor(
+    log: EventLog,
+    table: DebeziumTable,
+    partitions: number,
+    producer: Producer,
+    key: Side | null,
+    value: Side,
+  ) {
+    this.#log = log;
     this.topic = table.topic;
     this.partitions = partitions;
     this.#table = table;
@@ -70,27 +79,29 @@ export class DebeziumTopic implements AsyncDisposable {
     const value = await side("value", envelopeSchema(topic, columns));
     const producer = bed.client.producer();
     await producer.connect();
-    return new DebeziumTopic(table, partitions, producer, key, value);
+    return new DebeziumTopic(bed.log, table, partitions, producer, key, value);
   }
 
-  /** In this order. Answers the last record of each partition. */
-  async send(records: readonly DebeziumRecord[]): Promise<readonly (TopicPartition & { readonly last: bigint })[]> {
-    const last = new Map<number, bigint>();
-    for (const { key, value, headers } of records) {
-      const [sent] = await this.#producer.send({
-        topic: this.topic,
-        messages: [
-          {
-            key: key === null || this.#key === null ? null : framed(this.#key, key),
-            value: value === null ? null : framed(this.#value, this.#envelope(value)),
-            headers: { ...contextHeaders, ...headers },
-          },
-        ],
-      });
-      if (sent?.baseOffset === undefined) throw new Error("the broker did not say where the record is");
-      last.set(sent.partition, BigInt(sent.baseOffset));
-    }
-    return [...last].map(([partition, offset]) => ({ topic: this.topic, partition, last: offset }));
+  /** In one request, each partition's records in this order. Answers the last record of each partition that has one. */
+  async send(
+    records: readonly DebeziumRecord[],
+    compression: CompressionTypes = CompressionTypes.None,
+  ): Promise<readonly (TopicPartition & { readonly last: bigint })[]> {
+    await this.#producer.send({
+      topic: this.topic,
+      compression,
+      messages: records.map(({ key, value, headers }) => ({
+        key: key === null || this.#key === null ? null : framed(this.#key, key),
+        value: value === null ? null : framed(this.#value, this.#envelope(value)),
+        headers: { ...contextHeaders, ...headers },
+      })),
+    });
+    const places = Array.from({ length: this.partitions }, (_, partition) => ({ topic: this.topic, partition }));
+    const ends = await Promise.all(places.map(async (place) => (await this.#log.bounds(place)).end));
+    return places.flatMap((place, partition) => {
+      const end = ends[partition] ?? 0n;
+      return end === 0n ? [] : [{ ...place, last: end - 1n }];
+    });
   }
 
   /** A delete and its tombstone. */

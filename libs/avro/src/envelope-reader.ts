@@ -104,7 +104,7 @@ export class EnvelopeReader {
     const row = op === "d" ? before : after;
     if (row === null || (op === "d") !== (after === null)) throw new CorruptBytes("a row is missing");
     this.#absent.restore(headers, row, before);
-    // An insert and a snapshot row hold every column, whatever it looks like; the new row of a key change may not.
+    // I6: an insert and a snapshot row hold every column, whatever it looks like; the new row of a key change may not.
     const isChanged = op === "u" || (op === "c" && headers[headerNames.oldKey] !== undefined);
     if (isChanged) this.#unavailable?.mark(row, schema.key);
     return {
