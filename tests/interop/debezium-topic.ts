@@ -31,6 +31,12 @@ const contextHeaders = {
   "__debezium.context.connectorName": "postgresql",
 };
 
+export interface SendOptions {
+  readonly compression?: CompressionTypes;
+  /** A transaction, for a connector with `exactly.once.support`. */
+  readonly through?: Pick<Producer, "send">;
+}
+
 interface Side {
   readonly id: number;
   readonly type: avsc.Type;
@@ -85,9 +91,9 @@ export class DebeziumTopic implements AsyncDisposable {
   /** In one request, each partition's records in this order. Answers the last record of each partition that has one. */
   async send(
     records: readonly DebeziumRecord[],
-    compression: CompressionTypes = CompressionTypes.None,
+    { compression = CompressionTypes.None, through = this.#producer }: SendOptions = {},
   ): Promise<readonly (TopicPartition & { readonly last: bigint })[]> {
-    await this.#producer.send({
+    await through.send({
       topic: this.topic,
       compression,
       messages: records.map(({ key, value, headers }) => ({

@@ -56,7 +56,7 @@ describe("our delivery and PostgreSQL sink read what Debezium writes", () => {
       value: { op: "r", after: row, ...(snapshot[at] === undefined ? {} : { snapshot: snapshot[at] }) },
     }));
     opened.deliver();
-    await opened.applied(await topic.send(records, CompressionTypes.GZIP));
+    await opened.applied(await topic.send(records, { compression: CompressionTypes.GZIP }));
     expect(await opened.rows("shop.customers")).toEqual(await opened.rows("inventory.customers"));
 
     await db.query(`INSERT INTO inventory.customers VALUES ${[4, 5, 6].map((id) => fullCustomer(id).sql).join(", ")};
@@ -170,6 +170,24 @@ describe("our delivery and PostgreSQL sink read what Debezium writes", () => {
     await opened.applied(await topic.send([{ key: { id: 2 }, value: { op: "r", after: { ...row, id: 2 } } }]));
     expect(await opened.value("SELECT id FROM shop.customers")).toBe(2);
     expect(await opened.value("SELECT count(*) FROM datatrace._datatrace_rereads")).toBe("0");
+  });
+
+  test("I5: of a connector with exactly-once support only what it has committed is applied, and only then", async () => {
+    await using opened = await bed.open("transactions");
+    const topic = await opened.topic("items", items);
+    const producer = bed.servers.client.producer({ transactionalId: `${opened.prefix}.task`, maxInFlightRequests: 1 });
+    await producer.connect();
+    opened.deliver();
+    const aborted = await producer.transaction();
+    await topic.send([created({ id: 1 }), created({ id: 2 })], { through: aborted });
+    await aborted.abort();
+    const committed = await producer.transaction();
+    await topic.send([created({ id: 3 }), created({ id: 4 })], { through: committed });
+    expect(await opened.value("SELECT to_regclass('shop.items')")).toBeNull();
+    await committed.commit();
+    await opened.applied(await topic.send([created({ id: 5 })]));
+    await producer.disconnect();
+    expect(await opened.rows("shop.items")).toEqual(['{"id":"3"}', '{"id":"4"}', '{"id":"5"}']);
   });
 
   test("a new column of a later version of the table is added to the target", async () => {
@@ -349,7 +367,7 @@ test("I3: records of a topic that is not ours are never deleted, however far our
   await waitFor(
     async () =>
       (await log.groupProgress(`${opened.prefix}.warehouse`)).some(({ next, end }) => next === end && end === 3n),
-    { deadlineMs: 20_000, what: "the group to be told" },
+    { deadlineMs: 60_000, what: "the group to be told" },
   );
   await log.reclaim();
   expect(await log.bounds({ topic: topic.topic, partition: 0 })).toEqual({ earliest: 0n, end: 3n });

@@ -8,7 +8,7 @@ import { Client } from "pg";
 import { DebeziumTopic, type DebeziumTable } from "./debezium-topic.ts";
 import { InteropBed } from "./interop-bed.ts";
 
-const deadlineMs = 20_000;
+const deadlineMs = 60_000;
 
 /** Debezium's topics in, PostgreSQL out: our delivery between. Source tables are `inventory.*`, targets `shop.*`. */
 export class DeliveredBed implements AsyncDisposable {

@@ -57,7 +57,7 @@ class ReadTopics {
       consumer.assign(places);
       consumer.seekToBeginning(places);
       Map<TopicPartition, Long> ends = consumer.endOffsets(places);
-      long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+      long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
       while (!places.stream().allMatch(place -> consumer.position(place) >= ends.get(place))) {
         if (System.nanoTime() > deadline) throw new IllegalStateException("the topics do not come to their end");
         for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(200))) {

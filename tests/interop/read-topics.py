@@ -49,7 +49,7 @@ consumer.assign(places)
 found = {(place.topic, place.partition): [] for place in places}
 left = set(found)
 while left:
-    message = consumer.poll(30)
+    message = consumer.poll(60)
     if message is None:
         sys.exit("the topics do not come to their end")
     place = (message.topic(), message.partition())
