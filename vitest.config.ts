@@ -21,7 +21,7 @@ const suites: readonly Suite[] = [
   {
     name: "unit",
     include: [`${everywhere}/*.test.ts`],
-    exclude: ["**/*.{postgres,kafka,python,registry,long}.test.ts", "tests/{architecture,e2e}/**"],
+    exclude: ["**/*.{postgres,kafka,python,java,registry,long}.test.ts", "tests/{architecture,e2e}/**"],
     testTimeoutMs: 20_000,
   },
   // Needs no server, but more time than `npm run check` has.
@@ -48,13 +48,13 @@ const suites: readonly Suite[] = [
     testTimeoutMs: 120_000,
   },
   { name: "python", include: [`${everywhere}/*.python.test.ts`], testTimeoutMs: 120_000 },
+  // The first test on a machine fetches the libraries.
+  { name: "java", include: [`${everywhere}/*.java.test.ts`], testTimeoutMs: 120_000 },
   { name: "e2e", include: ["tests/e2e/**/*.test.ts"], testTimeoutMs: 120_000 },
 ];
 
 /** Files that name something, among several things, that is not here: `*.postgres.kafka.registry.test.ts`. */
-const withoutServers = missing
-  .filter(({ entirely }) => entirely)
-  .map(({ server }) => `tests/e2e/**/*.${server}.**test.ts`);
+const withoutServers = missing.filter(({ entirely }) => entirely).map(({ server }) => `tests/**/*.${server}.**test.ts`);
 
 function isImpossible(name: string): boolean {
   return missing.some(

@@ -5,7 +5,9 @@ import { isTest, readText, repositoryFiles, sourcesBelow, trackedFiles } from ".
 
 const files = repositoryFiles();
 const sources = ["libs", "services", "tests"].flatMap((folder) => sourcesBelow(folder));
-const texts = files.filter((path) => /\.(?:ts|mjs|json|md|ya?ml|sh|toml|py|sql)$/.test(path) || path === ".ci/run");
+const texts = files.filter(
+  (path) => /\.(?:ts|mjs|json|md|ya?ml|sh|toml|py|java|sql)$/.test(path) || path === ".ci/run",
+);
 
 /** Files that may pass 300 lines, and why each holds one noun all the same. */
 const longFiles: Readonly<Record<string, string>> = {
@@ -29,7 +31,7 @@ test("the list of long files names only files that are long", () => {
 
 test("a file is named for its noun, in kebab case", () => {
   const wrong = sources.filter(({ path }) => {
-    const name = basename(path).replace(/(?:\.(?:postgres|kafka|python|registry|long))*(?:\.test)?\.ts$/, "");
+    const name = basename(path).replace(/(?:\.(?:postgres|kafka|python|java|registry|long))*(?:\.test)?\.ts$/, "");
     return !/^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(name) || /^(?:utils?|helpers?|common|types|misc)$/.test(name);
   });
   expect(wrong.map(({ path }) => path)).toEqual([]);

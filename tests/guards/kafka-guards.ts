@@ -8,6 +8,28 @@ const visible = `${folder}/visible-records.test.ts`;
 /** Guards of the event log on Kafka. */
 export const kafkaGuards: readonly Guard[] = [
   {
+    name: "Kafka: records in a topic of another producer are not ours to delete",
+    invariant: "I3",
+    file: `${folder}/kafka-event-log.ts`,
+    find: "identity === null || identity.epoch === 0",
+    replace: "identity === null",
+    test: {
+      file: "tests/interop/debezium-topics.postgres.kafka.registry.test.ts",
+      title: "I3: records of a topic that is not ours are never deleted, however far our delivery is",
+    },
+  },
+  {
+    name: "a column that Debezium's update left out is not written over",
+    invariant: "I6",
+    file: "libs/avro/src/envelope-reader.ts",
+    find: "if (isChanged) this.#unavailable",
+    replace: 'if (isChanged && op !== "u") this.#unavailable',
+    test: {
+      file: "libs/avro/src/foreign-topic.test.ts",
+      title: "I6: is known by the placeholder of each type, and not by its neighbours",
+    },
+  },
+  {
     name: "Kafka: a topic that is made again gets a higher epoch",
     invariant: "I2",
     file: `${folder}/topic-directory.ts`,

@@ -27,13 +27,14 @@ export function readColumn(field: AvroField): ReadColumn {
   const wire = wireOfNode(node);
   if (wire === null) throw unsupported(`column ${field.name} has a type that has no canonical kind`);
   const declared = declaredType(node, parameters, wire);
+  const type = declared ?? derivedType(node, parameters, wire);
   return {
     wire,
     own: declared !== null,
     column: {
       name: parameters.get(parameterNames.name) ?? field.name,
-      type: declared ?? derivedType(node, parameters, wire),
-      native: declared === null ? foreignNative(node, parameters) : ownNative(parameters),
+      type,
+      native: declared === null ? named(foreignNative(node, parameters), type, field.name) : ownNative(parameters),
       nullable: field.node.kind === "union" && field.node.branches.some((branch) => branch.kind === "null"),
     },
   };
@@ -97,6 +98,13 @@ function foreignNative(node: AvroNode, parameters: Parameters): NativeType {
   if (length !== undefined) return { name, length };
   const digits = secondDigits(parameters);
   return timedNames.has(logical) && digits !== undefined && digits < 6 ? { name, length: digits } : { name };
+}
+
+/** An enum needs a name to be made in a target, which Debezium says only when it propagates the columns' types. */
+function named(native: NativeType, type: CanonicalType, fieldName: string): NativeType {
+  if (native.name !== "") return native;
+  if (type.kind === "enum") return { ...native, name: `${fieldName}_enum` };
+  return type.kind === "array" && type.element.kind === "enum" ? { ...native, name: `_${fieldName}_enum` } : native;
 }
 
 const sizedTexts = new Set(["varchar", "bpchar", "char", "character", "nchar", "varchar2", "nvarchar", "nvarchar2"]);

@@ -1,4 +1,11 @@
-import { type LogHeaders, headers as headerNames, type Row, type TableSchema, type Value } from "@datatrace/core";
+import {
+  headers as headerNames,
+  type LogHeaders,
+  type Row,
+  type TableSchema,
+  UNCHANGED,
+  type Value,
+} from "@datatrace/core";
 import type { AvroField, AvroNode } from "./avro-schema.ts";
 import { type ByteReader, CorruptBytes } from "./byte-reader.ts";
 import { cellReader } from "./cell-reader.ts";
@@ -7,6 +14,7 @@ import type { Operation } from "./event-encoder.ts";
 import { type ReadEnvelope, type ReadKey, readEnvelope, tableOf } from "./read-schemas.ts";
 import { AbsentCells, CellsReader } from "./row-reader.ts";
 import { skipper } from "./skip.ts";
+import { UnavailableCells } from "./unavailable-cells.ts";
 
 /** One change as it stands in the log. */
 export interface ChangeEvent {
@@ -20,6 +28,8 @@ export interface ChangeEvent {
   readonly before: Row | null;
   /** Null exactly for `d`. */
   readonly after: Row | null;
+  /** `after` has `UNCHANGED` cells: the source left these columns out. */
+  readonly partial: boolean;
   /** Commit time at the source, in microseconds since the epoch. */
   readonly tsUs: number;
   readonly txId: number | bigint | null;
@@ -49,11 +59,15 @@ type Step = (reader: ByteReader, draft: Draft) => void;
 /** An envelope whose structure was found whole, its rows passed over. */
 export type ScannedEnvelope = Readonly<Draft> & { readonly op: Operation };
 
+/** Which row it is, and where it begins. */
+export type ScannedRow = Pick<ScannedEnvelope, "op" | "rowAt">;
+
 /** Reads envelopes of one writer's schema. */
 export class EnvelopeReader {
   readonly #schemas: ReadEnvelope;
   readonly #row: CellsReader;
   readonly #absent: AbsentCells;
+  readonly #unavailable: UnavailableCells | null;
   readonly #steps: readonly Step[];
   readonly #withBefore: boolean;
   readonly #tables = new Map<ReadKey | null, TableSchema>();
@@ -63,6 +77,8 @@ export class EnvelopeReader {
     this.#withBefore = withBefore;
     this.#row = new CellsReader(this.#schemas.value.fields, this.#schemas.columns);
     this.#absent = new AbsentCells(this.#schemas.columns);
+    const isOwn = this.#schemas.columns.every(({ own }) => own);
+    this.#unavailable = isOwn ? null : new UnavailableCells(this.#schemas.columns);
     this.#steps = this.#schemas.envelope.fields.map((field) => this.#step(field));
   }
 
@@ -100,14 +116,18 @@ export class EnvelopeReader {
   }
 
   /**
-   * The row at a place that `scan` found, alone.
+   * The row that the event is about, alone, from the place that `scan` found.
    * @throws CorruptBytes
    */
-  row(reader: ByteReader, rowAt: number, headers: LogHeaders): Row {
-    reader.at = rowAt;
-    const row = this.#row.read(reader);
-    this.#absent.restore(headers, row, null);
+  row(reader: ByteReader, { op, rowAt }: ScannedRow, schema: TableSchema, headers: LogHeaders): Row {
+    const row = this.#cells(reader, rowAt);
+    this.#restore(row, null, op, schema, headers);
     return row;
+  }
+
+  /** Most rows are whole: they are not looked through for nothing. */
+  mayBePartial(op: Operation, headers: LogHeaders): boolean {
+    return op !== "d" && (this.#unavailable !== null || headers[headerNames.unchanged] !== undefined);
   }
 
   /** @throws CorruptBytes, UnknownOperation */
@@ -117,7 +137,7 @@ export class EnvelopeReader {
     const before = beforeAt < 0 || (op !== "d" && !this.#withBefore) ? null : this.#cells(reader, beforeAt);
     const after = afterAt < 0 ? null : this.#cells(reader, afterAt);
     const row = op === "d" ? before : after;
-    if (row !== null) this.#absent.restore(headers, row, before);
+    if (row !== null) this.#restore(row, before, op, schema, headers);
     return {
       kind: "change",
       op,
@@ -125,12 +145,21 @@ export class EnvelopeReader {
       key,
       before,
       after,
+      partial: after !== null && this.mayBePartial(op, headers) && after.includes(UNCHANGED),
       tsUs: commitTsUs(scanned),
       txId: integerOf(txId),
       lsn: integerOf(lsn),
       snapshot: typeof snapshot === "string" ? snapshot : "false",
       rFollows: headers[headerNames.rFollows] ?? null,
     };
+  }
+
+  /** Puts into the row what Avro could not hold, in place. */
+  #restore(row: Value[], old: Value[] | null, op: Operation, schema: TableSchema, headers: LogHeaders): void {
+    this.#absent.restore(headers, row, old);
+    // I6: an insert and a snapshot row hold every column, whatever it looks like; the new row of a key change may not.
+    const isChanged = op === "u" || (op === "c" && headers[headerNames.oldKey] !== undefined);
+    if (isChanged) this.#unavailable?.mark(row, schema.key);
   }
 
   #cells(reader: ByteReader, at: number): Value[] {

@@ -22,6 +22,8 @@ export interface ChangeOutline {
   readonly tsUs: number;
   /** The header of that name, or null. */
   readonly rFollows: string | null;
+  /** False: the row certainly has no `UNCHANGED` cell. */
+  readonly mayBePartial: boolean;
   /**
    * The new row, of a delete the old one. Decoded again with each call.
    * @throws DataTraceError `log.corrupt` with topic, partition and offset
@@ -55,7 +57,7 @@ export class ScannedChange implements ChangeOutline {
   readonly op: Operation;
   readonly tsUs: number;
   readonly #context: OutlineContext;
-  readonly #rowAt: number;
+  readonly rowAt: number;
 
   /** `key` and `value` are the record's: a log may make them anew with each look. */
   constructor(
@@ -70,7 +72,7 @@ export class ScannedChange implements ChangeOutline {
     this.sizeBytes = (key?.length ?? 0) + value.length;
     this.op = scanned.op;
     this.tsUs = commitTsUs(scanned);
-    this.#rowAt = scanned.rowAt;
+    this.rowAt = scanned.rowAt;
     this.#context = context;
   }
 
@@ -78,16 +80,20 @@ export class ScannedChange implements ChangeOutline {
     return this.#context.schema;
   }
 
+  get mayBePartial(): boolean {
+    return this.#context.envelope.mayBePartial(this.op, this.record.headers);
+  }
+
   get rFollows(): string | null {
     return this.record.headers[headerNames.rFollows] ?? null;
   }
 
   row(): Row {
-    const { envelope, reader, located } = this.#context;
+    const { envelope, reader, schema, located } = this.#context;
     const { value, headers } = this.record;
     try {
       reader.begin(value ?? new Uint8Array(), wireHeaderBytes);
-      return envelope.row(reader, this.#rowAt, headers);
+      return envelope.row(reader, this, schema, headers);
     } catch (error) {
       throw located(error, this.record);
     }

@@ -1,4 +1,4 @@
-import { SourceText, type StoredRecord, type TableSchema } from "@datatrace/core";
+import { type LogHeaders, SourceText, type StoredRecord, type TableSchema, UNCHANGED } from "@datatrace/core";
 import { describe, expect, test } from "vitest";
 import { avscType } from "./avsc-oracle.ts";
 import { createEventDecoder, type DecodedEvent, type EventDecoderOptions } from "./event-decoder.ts";
@@ -54,21 +54,31 @@ const variableScale = {
   "connect.name": "io.debezium.data.VariableScaleDecimal",
 };
 
-async function decode(value: string, body: object, options?: EventDecoderOptions): Promise<DecodedEvent> {
-  return await decodeBytes(value, avscType(value).toBuffer(body), options);
+async function decode(
+  value: string,
+  body: object,
+  options?: EventDecoderOptions,
+  headers?: LogHeaders,
+): Promise<DecodedEvent> {
+  return await decodeBytes(value, avscType(value).toBuffer(body), options, headers);
 }
 
 function framed(id: number, part: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0, 0, 0, 0, id]), part]);
 }
 
-async function decodeBytes(value: string, bytes: Buffer, options?: EventDecoderOptions): Promise<DecodedEvent> {
+async function decodeBytes(
+  value: string,
+  bytes: Buffer,
+  options?: EventDecoderOptions,
+  headers: LogHeaders = {},
+): Promise<DecodedEvent> {
   const registry = new MemoryRegistry();
   const record: StoredRecord = {
     offset: 0n,
     key: framed(await registry.register("", key), avscType(key).toBuffer({ id: 5 })),
     value: framed(await registry.register("", value), bytes),
-    headers: {},
+    headers,
   };
   return await createEventDecoder(registry, options).decode(record, at);
 }
@@ -222,6 +232,20 @@ function eventOf(op: string, before: object | null): object {
   return { before, after: null, source: { ts_ms: 0n }, op, ts_ms: null };
 }
 
+test("an enum whose type Debezium does not name is named for its column", () => {
+  const mood = logical("string", "io.debezium.data.Enum", { allowed: "sad,ok" });
+  const value = envelope([
+    { name: "id", type: "int" },
+    { name: "mood", type: ["null", mood] },
+    { name: "moods", type: { type: "array", items: ["null", mood] } },
+  ]);
+  const type = { kind: "enum", values: ["sad", "ok"] };
+  expect(tableFromAvro(key, value).columns.slice(1)).toEqual([
+    { name: "mood", type, native: { name: "mood_enum" }, nullable: true },
+    { name: "moods", type: { kind: "array", element: type }, native: { name: "_moods_enum" }, nullable: false },
+  ]);
+});
+
 describe("what cannot be read is refused by name", () => {
   const columns = [{ name: "id", type: "int" }];
   test("a column of a record that has no canonical kind", async () => {
@@ -328,4 +352,104 @@ test("Debezium's infinite timestamps are the source's text, in our own topics th
   const texts = [new SourceText("-infinity"), new SourceText("infinity")];
   expect(await decode(foreign, body)).toMatchObject({ after: [5, ...texts] });
   expect(await decode(own, body)).toMatchObject({ after: [5, 9_223_372_036_825_200_000n] });
+});
+
+describe("a column that Debezium's update left out", () => {
+  const unavailable = "__debezium_unavailable_value";
+  const bytes = Buffer.from(unavailable);
+  const longs = [...bytes].map((byte) => BigInt(byte));
+  const uuid = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
+  const arrays = {
+    texts: { items: "string", value: [unavailable] },
+    blobs: { items: "bytes", value: [bytes] },
+    ints: { items: "int", value: [...bytes] },
+    smalls: { items: { type: "int", "connect.type": "int16" }, value: [...bytes] },
+    longs: { items: "long", value: longs },
+    dates: { items: logical("int", "io.debezium.time.Date"), value: [...bytes] },
+    uuids: { items: logical("string", "io.debezium.data.Uuid"), value: [uuid] },
+  };
+  const columns = [
+    { name: "id", type: "int" },
+    { name: "note", type: ["null", "string"] },
+    { name: "extra", type: ["null", logical("string", "io.debezium.data.Json")] },
+    { name: "pairs", type: ["null", logical("string", "io.debezium.data.Json")] },
+    { name: "photo", type: ["null", "bytes"] },
+    ...Object.entries(arrays).map(([name, { items }]) => ({ name, type: { type: "array", items: ["null", items] } })),
+  ];
+  const leftOut = {
+    id: 5,
+    note: unavailable,
+    extra: unavailable,
+    pairs: `{"${unavailable}":"${unavailable}"}`,
+    photo: bytes,
+    ...Object.fromEntries(Object.entries(arrays).map(([name, { value }]) => [name, value])),
+  };
+
+  const all = columns.slice(1).map(() => UNCHANGED);
+
+  function event(op: string): object {
+    return { before: null, after: leftOut, source: { ts_ms: 0n }, op, ts_ms: null };
+  }
+
+  test("I6: is known by the placeholder of each type, and not by its neighbours", async () => {
+    expect(await decode(envelope(columns), event("u"))).toMatchObject({ partial: true, after: [5, ...all] });
+    const near = {
+      ...leftOut,
+      note: `${unavailable} `,
+      extra: "{}",
+      pairs: null,
+      photo: Buffer.from(`${unavailable}.`),
+      ints: [...bytes, 1],
+      texts: [unavailable, unavailable],
+      uuids: [],
+      blobs: [bytes],
+    };
+    const decoded = await decode(envelope(columns), { ...event("u"), after: near });
+    const cells = decoded.kind === "change" ? (decoded.after ?? []) : [];
+    const names = columns.map(({ name }) => name);
+    expect(names.filter((_, index) => cells[index] === UNCHANGED)).toEqual(["blobs", "smalls", "longs", "dates"]);
+  });
+
+  test("I6: of a key change too, but never of an insert, a snapshot row or a delete, which hold all there is", async () => {
+    const moved = await decode(envelope(columns), event("c"), {}, { "__debezium.oldkey": '{"id":4}' });
+    expect(moved).toMatchObject({ partial: true, after: [5, ...all] });
+    const two = envelope(columns.slice(0, 2));
+    for (const op of ["c", "r"]) {
+      expect(await decode(two, event(op))).toMatchObject({ partial: false, after: [5, unavailable] });
+    }
+    const deleted = { ...event("d"), before: leftOut, after: null };
+    expect(await decode(two, deleted)).toMatchObject({ partial: false, before: [5, unavailable] });
+  });
+
+  test("I6: is no column of the key, and none of our own topics, where a header says it", async () => {
+    const keyed = JSON.parse(key) as { fields: object[] };
+    const textKey = JSON.stringify({ ...keyed, fields: [{ name: "note", type: "string" }] });
+    const value = envelope([columns[1] as object]);
+    const registry = new MemoryRegistry();
+    const record: StoredRecord = {
+      offset: 0n,
+      key: framed(await registry.register("", textKey), avscType(textKey).toBuffer({ note: unavailable })),
+      value: framed(
+        await registry.register("", value),
+        avscType(value).toBuffer({ ...event("u"), after: { note: unavailable } }),
+      ),
+      headers: {},
+    };
+    expect(await createEventDecoder(registry).decode(record, at)).toMatchObject({
+      partial: false,
+      after: [unavailable],
+    });
+    const own = envelope([
+      { name: "id", type: "int" },
+      { name: "note", type: { type: "string", "connect.parameters": { "datatrace.type": "string" } } },
+      { name: "number", type: { type: "int", "connect.parameters": { "datatrace.type": "int32" } } },
+    ]);
+    const row = { id: 5, note: unavailable, number: 1 };
+    const noted = { ...event("u"), after: row };
+    expect(await decode(own, noted)).toMatchObject({ partial: false, after: [5, unavailable, 1] });
+    expect(await decode(own, noted, {}, { "datatrace.unchanged": "number" })).toMatchObject({
+      partial: true,
+      after: [5, unavailable, UNCHANGED],
+    });
+  });
 });

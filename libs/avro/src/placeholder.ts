@@ -7,6 +7,9 @@ const unavailableBytes = new TextEncoder().encode(unavailable);
 /** Java's `UUID.nameUUIDFromBytes` of the placeholder. */
 const unavailableUuid = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
 
+/** What Debezium writes for an hstore left out, in its mode `json`. */
+export const unavailableHstore = JSON.stringify({ [unavailable]: unavailable });
+
 /**
  * The value that stands in Avro for a column left out, where Debezium has one for its type; else null. Readers that
  * know the header `datatrace.unchanged` never look at it.

@@ -1,4 +1,4 @@
-import { DataTraceError, UNCHANGED, headers } from "@datatrace/core";
+import { DataTraceError, UNCHANGED } from "@datatrace/core";
 import type { Row, StoredRecord, TableSchema } from "@datatrace/core";
 import type { ChangeOutline } from "@datatrace/avro";
 
@@ -42,8 +42,7 @@ export class LoggedRowEvent implements RowEvent {
     this.#outline = outline;
     this.#delivery = delivery;
     this.keyId = outline.keyId;
-    const noted = outline.record.headers;
-    this.partial = outline.op !== "d" && noted[headers.unchanged] !== undefined && outline.row().includes(UNCHANGED);
+    this.partial = outline.mayBePartial && outline.row().includes(UNCHANGED);
   }
 
   get offset(): bigint {

@@ -63,7 +63,7 @@ export class KafkaEventLog implements EventLog {
   readonly #own: ReadonlySet<string>;
   readonly #readers = new Set<KafkaReader>();
   readonly #writers = new Set<KafkaWriter>();
-  /** Whether a topic is a data topic; asked once of each, which is enough: a topic never changes that. */
+  /** Whether a topic is a data topic of ours; asked once of each of ours, which is enough: it never changes that. */
   readonly #data = new Map<string, boolean>();
   #closed = false;
 
@@ -200,7 +200,8 @@ export class KafkaEventLog implements EventLog {
     const known = this.#data.get(topic);
     if (known !== undefined) return known;
     const identity = await this.#directory.find(topic, signal);
-    if (identity === null) return false;
+    // I3: one without an epoch was made by somebody else, whose records are not ours to delete.
+    if (identity === null || identity.epoch === 0) return false;
     this.#data.set(topic, identity.cleanup === "delete");
     return identity.cleanup === "delete";
   }

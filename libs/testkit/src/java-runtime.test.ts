@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
-import { findJava, mavenFound } from "./java-runtime.ts";
+import { findJava, findJavaCompiler, mavenFound } from "./java-runtime.ts";
 import { temporaryDirectory } from "./temporary-directory.ts";
 
 afterEach(() => {
@@ -31,6 +31,9 @@ test("the first Java that is new enough is found: JAVA_HOME, then the path, thro
   expect(findJava(future)).toEqual({ program: given, major: 901 });
   expect(findJava(902)).toEqual({ program: linked, major: 902 });
   expect(findJava(903)).toBeUndefined();
+  expect(findJavaCompiler(future)).toBeUndefined();
+  writeFileSync(join(folder.path, "linked", "bin", "javac"), "");
+  expect(findJavaCompiler(future)).toEqual({ program: linked, major: 902 });
 });
 
 test("a folder without a program or without a version is no Java", async () => {

@@ -54,6 +54,14 @@ export function findJava(oldest: number): JavaRuntime | undefined {
     .find((runtime) => runtime !== undefined && runtime.major >= oldest);
 }
 
+/** The first Java of this feature release or a later one that can also compile (a JDK), or undefined. */
+export function findJavaCompiler(oldest: number): JavaRuntime | undefined {
+  return homes()
+    .filter((home) => existsSync(join(home, "bin", "javac")))
+    .map((home) => runtimeAt(home))
+    .find((runtime) => runtime !== undefined && runtime.major >= oldest);
+}
+
 /** True where Maven can fetch what a server consists of. */
 export function mavenFound(): boolean {
   return onPath("mvn").length > 0;

