@@ -23,6 +23,10 @@ async function openLog(): Promise<{ log: EventLog } & AsyncDisposable> {
   };
 }
 
+function text(value: string): Uint8Array {
+  return new TextEncoder().encode(value);
+}
+
 const wishes = [
   { id: "shop.shop", document: { name: "shop", url: new Secret("planted one"), left: undefined } },
   { id: "crm.main", document: { name: "crm", url: new Secret("planted two") } },
@@ -83,7 +87,6 @@ test("a record that cannot be read is said, and holds up no other", async () => 
   await board.wish(wishes, keys, never);
   await using writer = await opened.log.openWriter("somebody");
   const place = { topic: specTopic("captures").name, partition: 3 };
-  const text = (value: string) => new TextEncoder().encode(value);
   await writer.append([
     { ...place, key: text("broken"), value: text("{ planted") },
     { ...place, key: text("later"), value: text(JSON.stringify({ version: 2, revision: "x", state: "running" })) },
