@@ -40,6 +40,17 @@ export class KafkaBed implements AsyncDisposable {
     ];
   }
 
+  /** The same for a service that has no file. */
+  variables(): Readonly<Record<string, string>> {
+    return {
+      DATATRACE_KAFKA_BROKERS: this.kafka.brokers.join(","),
+      DATATRACE_KAFKA_SASL_MECHANISM: "scram-sha-256",
+      DATATRACE_KAFKA_SASL_USERNAME: this.kafka.login?.username ?? "",
+      DATATRACE_KAFKA_SASL_PASSWORD: this.password,
+      DATATRACE_KAFKA_REGISTRY_URL: this.registry.url,
+    };
+  }
+
   options(): KafkaEventLogOptions {
     const username = this.kafka.login?.username ?? "";
     return {

@@ -1,23 +1,14 @@
 import { createInterface } from "node:readline/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { openCapture } from "@datatrace/capture";
 import { DataTraceError } from "@datatrace/core";
-import { decommissionDelivery } from "@datatrace/delivery";
 import { didYouMean } from "@datatrace/runtime";
-import type { Endpoint, Pipeline, Task } from "@datatrace/runtime";
+import type { Pipeline, Task } from "@datatrace/runtime";
 import type { CommandContext } from "./command-context.ts";
 import { openExistingLog } from "./open-log.ts";
-import type { OpenedLog } from "./open-log.ts";
-import { openSink, openSource, usedSources } from "./open-connectors.ts";
+import { usedSources } from "./open-connectors.ts";
 import type { Output } from "./output.ts";
-import { captureId, deliveryId, topicPrefix } from "./part-names.ts";
-
-/** One database, or the log, and what would go there. */
-interface Removal {
-  readonly where: string;
-  look(): Promise<readonly string[]>;
-  remove(): Promise<void>;
-}
+import { captureRemoval, deliveryRemoval } from "./removal.ts";
+import type { Removal } from "./removal.ts";
 
 interface Found {
   readonly where: string;
@@ -113,11 +104,11 @@ async function plan(context: CommandContext, resources: AsyncDisposableStack): P
   const deliveries = chosen(pipeline, invocation.delivery);
   if (invocation.delivery === null) {
     for (const endpoint of usedSources(pipeline)) {
-      removals.push(await captureRemoval(context, endpoint, log, resources));
+      removals.push(captureRemoval(context, endpoint, log, resources));
     }
   }
   for (const { task, target } of deliveries) {
-    removals.push(await deliveryRemoval(context, task, target, log, resources));
+    removals.push(deliveryRemoval(context, task, target, log, resources));
   }
   return removals;
 }
@@ -136,54 +127,4 @@ function chosen(
     message: `The file has no delivery \`${wanted}\`${didYouMean(wanted, all.map(nameOf)) || "."}`,
     fix: `One of ${all.map(nameOf).join(", ")}.`,
   });
-}
-
-/** Slot, publication and topics. Removing them fences a process that may still run. */
-async function captureRemoval(
-  { pipeline, logger, signal }: CommandContext,
-  endpoint: Endpoint,
-  log: OpenedLog | null,
-  resources: AsyncDisposableStack,
-): Promise<Removal> {
-  const source = resources.use(openSource(pipeline, endpoint, logger));
-  const removable =
-    // When the log is gone, what is left at the source still goes.
-    log === null
-      ? source
-      : openCapture({
-          capture: captureId(pipeline, endpoint.id),
-          prefix: topicPrefix(pipeline),
-          source,
-          log: log.events,
-          registry: log.registry,
-          tables: { select: () => [], partitions: () => 1 },
-          mode: "stream",
-          logger,
-        });
-  return {
-    where: `capture ${endpoint.id}`,
-    look: async () => await removable.decommission(false, signal),
-    remove: async () => {
-      await removable.decommission(true, signal);
-    },
-  };
-}
-
-async function deliveryRemoval(
-  { pipeline, logger, signal }: CommandContext,
-  task: Task,
-  target: string,
-  log: OpenedLog | null,
-  resources: AsyncDisposableStack,
-): Promise<Removal> {
-  const sink = resources.use(openSink(pipeline, task, target, logger));
-  const delivery = deliveryId(pipeline, task.id, target);
-  const left = { delivery, sink, log: log?.events ?? null };
-  return {
-    where: `delivery ${task.id} to ${target}`,
-    look: async () => await decommissionDelivery(left, false, signal),
-    remove: async () => {
-      await decommissionDelivery(left, true, signal);
-    },
-  };
 }
