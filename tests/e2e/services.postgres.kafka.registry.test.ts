@@ -101,16 +101,16 @@ describe("two replicas of each service, over Kafka, with specs from the control 
     await progress("their successors' start");
 
     // A rolling update: each is replaced, and only then ended.
-    for (const old of [...captures]) {
-      captures.push(bed.startService("capture-postgres", bed.file));
+    for (const old of captures) {
+      captures = [...captures, bed.startService("capture-postgres", bed.file)];
       await captures.at(-1)?.serviceUrl();
       old.signal("SIGTERM");
       await old.exits(0, 15_000);
       captures = captures.filter((one) => one !== old);
       await progress("a capture service was rolled");
     }
-    for (const old of [...sinks]) {
-      sinks.push(bed.startService("sink-postgres", bed.file));
+    for (const old of sinks) {
+      sinks = [...sinks, bed.startService("sink-postgres", bed.file)];
       await sinks.at(-1)?.serviceUrl();
       old.signal("SIGTERM");
       await old.exits(0, 15_000);
@@ -148,4 +148,117 @@ describe("two replicas of each service, over Kafka, with specs from the control 
       await service.exits(0, 15_000);
     }
   }, 400_000);
+});
+
+test("removed specs are decommissioned by their owners, a changed one is run anew, and nothing of a pipeline stays", async () => {
+  await using bed = await open("leaving");
+  await bed.source.query("CREATE TABLE ledger (id int PRIMARY KEY, note text)");
+  await bed.source.query("INSERT INTO ledger SELECT g, 'note' FROM generate_series(1, 1000) g");
+  const capture = bed.startService("capture-postgres", bed.file);
+  const sinks = [bed.startService("sink-postgres", bed.file), bed.startService("sink-postgres")];
+  await bed.equal(ledgers, 60_000);
+
+  // Another file for the same pipeline: whoever runs the spec takes it over, without a start of its own.
+  await bed.write({ name: "leaving", top: kafka.logLines(), sync: ["batch_size: 50"] });
+  const late = bed.startService("sink-postgres", bed.file);
+  await late.line("log", { event: "specs written" });
+  for (const sink of sinks) {
+    await waitFor(() => sink.log.filter(({ event }) => event === "delivery starts").length === 2, {
+      deadlineMs: 20_000,
+      what: "the changed delivery to be run anew",
+    });
+  }
+  await bed.source.query("INSERT INTO ledger SELECT g, 'note' FROM generate_series(1001, 2000) g");
+  await bed.equal(ledgers, 60_000);
+
+  const command = bed.start("decommission", "--yes");
+  await command.exits(0, 90_000);
+  await capture.line("log", { event: "spec is decommissioned", spec: "leaving.shop" });
+  const done = [...sinks, late].filter((sink) => sink.log.some(({ event }) => event === "spec is decommissioned"));
+  expect(done).toHaveLength(1);
+  expect(await kafka.traces("leaving")).toEqual([]);
+  expect(await printed(bed.source, "SELECT 1 FROM pg_replication_slots WHERE database = current_database()")).toBe("");
+  expect(await printed(bed.source, "SELECT 1 FROM pg_publication")).toBe("");
+  const helpers = "SELECT relname FROM pg_class WHERE relname LIKE '\\_datatrace%' AND relkind = 'r'";
+  expect(await printed(bed.target, helpers)).toBe("");
+  expect(await printed(bed.target, ledgers)).toBe(await printed(bed.source, ledgers));
+  const again = bed.start("decommission", "--yes");
+  await again.exits(0, 60_000);
+  expect(again.records).toEqual([{ event: "result", removed: false }]);
+  // The services go on, and have nothing to do.
+  for (const service of [capture, ...sinks, late]) {
+    await waitFor(async () => (await partsOf(service)).length === 1, { deadlineMs: 10_000, what: "the part to go" });
+    expect(await hasPart(service, "specs")).toBe(true);
+  }
+}, 300_000);
+
+test("specs that no service runs any more are decommissioned by the command", async () => {
+  await using bed = await open("orphaned");
+  await bed.source.query("CREATE TABLE ledger (id int PRIMARY KEY, note text)");
+  await bed.source.query("INSERT INTO ledger SELECT g, 'note' FROM generate_series(1, 100) g");
+  const services = [bed.startService("capture-postgres", bed.file), bed.startService("sink-postgres", bed.file)];
+  await bed.equal(ledgers, 60_000);
+  for (const service of services) await service.kill();
+  const command = bed.start("decommission", "--yes");
+  await command.exits(0, 120_000);
+  expect(await kafka.traces("orphaned")).toEqual([]);
+  expect(await printed(bed.source, "SELECT 1 FROM pg_replication_slots WHERE database = current_database()")).toBe("");
+  // Nobody begins it afresh.
+  const later = bed.startService("capture-postgres");
+  await waitFor(async () => await hasPart(later, "specs"), { deadlineMs: 30_000, what: "the service to look" });
+  expect(await partsOf(later)).toHaveLength(1);
+}, 300_000);
+
+describe("two that would own the same capture", () => {
+  test("I2, I3: an owner that was frozen finds its successor, and leaves it alone", async () => {
+    await using bed = await open("frozen");
+    await bed.source.query(`CREATE TABLE counters (id int PRIMARY KEY, n int NOT NULL);
+      INSERT INTO counters SELECT g, 0 FROM generate_series(1, 50) g;
+      CREATE TABLE ledger (id bigserial PRIMARY KEY, note text)`);
+    const frozen = bed.startService("capture-postgres", bed.file);
+    const sink = bed.startService("sink-postgres", bed.file);
+    await bed.equal(counters, 60_000);
+    const successor = bed.startService("capture-postgres");
+    await successor.serviceUrl();
+    const load = new LiveLoad(bed.source);
+    const capture = "capture frozen.shop";
+    // The group may have given it to the second one already.
+    const [owner, other] = (await hasPart(frozen, capture)) ? [frozen, successor] : [successor, frozen];
+    owner.signal("SIGSTOP");
+    await waitFor(async () => await hasPart(other, capture), { deadlineMs: 40_000, what: "the other to take over" });
+    owner.signal("SIGCONT");
+    await waitFor(async () => (await partsOf(owner)).every(({ part }) => part !== capture), {
+      deadlineMs: 30_000,
+      what: "the frozen one to let go",
+    });
+    await load.stop();
+    await bed.equal(ledgers, 60_000);
+    await bed.equal(counters, 30_000);
+    expect((await hasPart(owner, capture)) !== (await hasPart(other, capture))).toBe(true);
+    const found = await kafka.events("frozen.public.ledger");
+    const inserted = found.flatMap((event) =>
+      event.kind === "change" && event.op === "c" ? [Number(event.after?.[0])] : [],
+    );
+    const committed = await printed(bed.source, "SELECT id FROM ledger ORDER BY id");
+    expect(inserted.toSorted((one, another) => one - another).join("\n")).toBe(committed);
+    expect(sink.running).toBe(true);
+  }, 240_000);
+
+  test("a second owner outside the group is told apart: log.two_owners, and no more fights", async () => {
+    await using bed = await open("contested");
+    await bed.source.query("CREATE TABLE ledger (id int PRIMARY KEY, note text)");
+    const service = bed.startService("capture-postgres", bed.file);
+    const capture = "capture contested.shop";
+    await using log = await openKafkaEventLog(kafka.options());
+    for (let round = 1; round <= 3; round += 1) {
+      await waitFor(async () => await hasPart(service, capture), { deadlineMs: 60_000, what: "it to capture" });
+      await using _writer = await log.openWriter("capture.contested.shop");
+      await bed.source.query("INSERT INTO ledger VALUES ($1, 'x')", [round]);
+      await waitFor(async () => !(await hasPart(service, capture)), { deadlineMs: 30_000, what: "it to be fenced" });
+    }
+    await waitFor(async () => await hasPart(service, capture, "failed"), { deadlineMs: 30_000, what: "it to give up" });
+    expect((await partsOf(service)).find(({ part }) => part === capture)?.error?.code).toBe("log.two_owners");
+    service.signal("SIGTERM");
+    await service.exits(0, 15_000);
+  }, 240_000);
 });

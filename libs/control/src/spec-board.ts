@@ -114,10 +114,18 @@ export class SpecBoard {
     return keys.open(document, this.#place(id));
   }
 
+  /** Gives specs other documents, in which the secrets are sealed as they were. Needs no key. */
+  async replace(specs: readonly Spec[], signal: AbortSignal): Promise<void> {
+    await this.#write(
+      specs.map((spec) => ({ ...spec, revision: randomUUID() })),
+      signal,
+    );
+  }
+
   /** Asks for these specs to be decommissioned. Needs no key. */
   async remove(specs: readonly Spec[], signal: AbortSignal): Promise<void> {
-    await this.#write(
-      specs.map((spec) => ({ ...spec, revision: randomUUID(), state: "removed" })),
+    await this.replace(
+      specs.map((spec) => ({ ...spec, state: "removed" })),
       signal,
     );
   }

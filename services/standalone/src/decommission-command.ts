@@ -7,6 +7,7 @@ import type { CommandContext } from "./command-context.ts";
 import { openExistingLog } from "./open-log.ts";
 import { usedSources } from "./open-connectors.ts";
 import type { Output } from "./output.ts";
+import { PipelineSpecs } from "./service/pipeline-specs.ts";
 import { captureRemoval, deliveryRemoval } from "./removal.ts";
 import type { Removal } from "./removal.ts";
 
@@ -102,6 +103,9 @@ async function plan(context: CommandContext, resources: AsyncDisposableStack): P
   const log = resources.use(await openExistingLog(pipeline, logger, signal));
   const removals: Removal[] = [];
   const deliveries = chosen(pipeline, invocation.delivery);
+  const specs = log === null || pipeline.log.kind !== "kafka" ? null : await PipelineSpecs.find(context, log);
+  // Who runs it stops first, and removes what is his own; what is left is removed here, and the specs go at last.
+  if (specs !== null) removals.push(specs.asked());
   if (invocation.delivery === null) {
     for (const endpoint of usedSources(pipeline)) {
       removals.push(captureRemoval(context, endpoint, log, resources));
@@ -110,6 +114,7 @@ async function plan(context: CommandContext, resources: AsyncDisposableStack): P
   for (const { task, target } of deliveries) {
     removals.push(deliveryRemoval(context, task, target, log, resources));
   }
+  if (specs !== null) removals.push(specs.forgotten());
   return removals;
 }
 
