@@ -13,7 +13,6 @@ const lookMs = 500;
 /** The specs of a pipeline in the control topics, as far as `decommission` is about them. */
 export class PipelineSpecs {
   readonly #context: CommandContext;
-  /** Deliveries first: their offsets go while the topics are there. */
   readonly #boards: readonly SpecBoard[];
 
   private constructor(context: CommandContext, boards: readonly SpecBoard[]) {
@@ -38,7 +37,7 @@ export class PipelineSpecs {
       where: "services",
       look: () => Promise.resolve([]),
       remove: async () => {
-        for (const board of this.#boards) await this.#ask(board);
+        await Promise.all(this.#boards.map((board) => this.#ask(board)));
       },
     };
   }
