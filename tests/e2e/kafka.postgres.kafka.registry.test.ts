@@ -1,3 +1,5 @@
+import { stateTopic } from "@datatrace/core";
+import { openKafkaEventLog } from "@datatrace/event-log-kafka";
 import { claimPort, testPostgres, waitFor } from "@datatrace/testkit";
 import type { TestPostgres } from "@datatrace/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -17,8 +19,12 @@ afterAll(async () => {
   await Promise.all([server[Symbol.asyncDispose](), kafka[Symbol.asyncDispose]()]);
 });
 
-async function open(name: string, top: readonly string[] = kafka.logLines()): Promise<PipelineBed> {
-  const bed = await PipelineBed.open({ name, top }, server);
+async function open(
+  name: string,
+  top: readonly string[] = kafka.logLines(),
+  sync: readonly string[] = [],
+): Promise<PipelineBed> {
+  const bed = await PipelineBed.open({ name, top, sync }, server);
   bed.set("KAFKA_PASSWORD", kafka.password);
   return bed;
 }
@@ -137,6 +143,78 @@ describe("capture and two sinks as processes of their own, over Kafka and a regi
     expect(await printed(bed.target, helpers)).toBe("");
     expect(await printed(bed.target, ledgers)).toBe(await printed(bed.source, ledgers));
   }, 300_000);
+});
+
+describe("decommission on Kafka", () => {
+  const items = "CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items SELECT generate_series(1, 200)";
+  const all = "SELECT * FROM items ORDER BY id";
+
+  test("I7: of one delivery: refused while its sink runs; after a kill its group goes, the capture and its topics stay", async () => {
+    const sync = ["table_exists_strategy: append"];
+    await using bed = await open("one", kafka.logLines(), sync);
+    const topics = expect.arrayContaining(["one.public.items"]);
+    const group = "one.all.warehouse";
+    await bed.source.query(items);
+    const capture = bed.start("run", "--only", "capture");
+    const sink = bed.start("run", "--only", "sink");
+    await bed.equal(all);
+
+    const refused = bed.start("decommission", "--yes", "--delivery", "all.warehouse");
+    await refused.exits(1, 60_000);
+    expect(refused.records.at(-1)).toMatchObject({
+      event: "error",
+      code: "log.group_in_use",
+      message: expect.stringContaining("delivery all to warehouse"),
+      fix: expect.stringContaining("Stop it"),
+    });
+    await bed.source.query("INSERT INTO items VALUES (1000)");
+    await bed.equal(all);
+    expect(sink.running).toBe(true);
+
+    await sink.kill();
+    const remove = bed.start("decommission", "--yes", "--delivery", "all.warehouse");
+    await remove.exits(0, 60_000);
+    expect(remove.records.at(-1)).toEqual({ event: "result", removed: true });
+    const left = await kafka.traces("one.");
+    expect(left).toEqual(topics);
+    expect(left).not.toContain(group);
+    expect(await printed(bed.target, "SELECT count(*) FROM pg_namespace WHERE nspname = 'datatrace'")).toBe("0");
+    const nothing = bed.start("decommission", "--yes", "--delivery", "all.warehouse");
+    await nothing.exits(0);
+    expect(nothing.records).toEqual([{ event: "result", removed: false }]);
+    expect(capture.running).toBe(true);
+
+    await bed.target.query("TRUNCATE items");
+    const afresh = bed.start("run", "--only", "sink");
+    await bed.equal(all);
+    for (const part of [capture, afresh]) {
+      part.signal("SIGTERM");
+      await part.exits(0, 15_000);
+    }
+    await bed.start("decommission", "--yes").exits(0, 30_000);
+    expect(await kafka.traces("one.")).toEqual([]);
+  }, 240_000);
+
+  test("I7: of a capture that was killed within a transaction does not wait until the broker gives that up", async () => {
+    await using bed = await open("cut");
+    await bed.source.query(items);
+    await bed.start("run", "--only", "capture", "--until-caught-up").exits(0);
+    // The first append of a start marks the topic of state.
+    bed.set("DATATRACE_FAILPOINTS", "log.before_commit=kill");
+    const args = ["run", bed.file, "--only", "capture", "--port", "0", "--json"];
+    const capture = bed.startPlain(args, ["--import", import.meta.resolve("@datatrace/testkit/failpoints")]);
+    expect(await capture.ended).toMatchObject({ signal: "SIGKILL" });
+    bed.set("DATATRACE_FAILPOINTS", "");
+    await using log = await openKafkaEventLog(kafka.options());
+    const reading = log.latestByKey(stateTopic("cut.shop"), AbortSignal.timeout(1000));
+    await expect(reading).rejects.toThrow("timeout");
+
+    await bed.start("decommission", "--yes").exits(0, 30_000);
+    expect(await kafka.traces("cut.")).toEqual([]);
+    expect(await printed(bed.source, "SELECT 1 FROM pg_replication_slots WHERE database = current_database()")).toBe(
+      "",
+    );
+  }, 120_000);
 });
 
 test("topics and tail show what is in Kafka", async () => {

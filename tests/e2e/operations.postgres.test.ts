@@ -202,6 +202,29 @@ describe("status and decommission", () => {
     expect(await printed(bed.target, all)).toBe(await printed(bed.source, all));
   });
 
+  test("decommission of one delivery is refused while a run delivers, which goes on", async () => {
+    await using bed = await PipelineBed.open({ name: "delivery_alive" }, server, targets);
+    await bed.source.query(items);
+    const run = bed.start("run");
+    await bed.equal(all);
+    const refused = bed.start("decommission", "--yes", "--delivery", "all.warehouse");
+    await refused.exits(1, 60_000);
+    expect(refused.records.at(-1)).toMatchObject({
+      event: "error",
+      code: "log.group_in_use",
+      message: expect.stringContaining("delivery all to warehouse"),
+      fix: expect.stringContaining("Stop it"),
+    });
+    await bed.source.query("INSERT INTO items VALUES (1000, 'more')");
+    await bed.equal(all);
+    expect(run.running).toBe(true);
+    run.signal("SIGTERM");
+    await run.exits(0);
+    const remove = bed.start("decommission", "--yes", "--delivery", "all.warehouse");
+    await remove.exits(0);
+    expect(remove.records.at(-1)).toEqual({ event: "result", removed: true });
+  });
+
   test("decommission takes the writer from a run that is alive, which ends with log.fenced", async () => {
     await using bed = await PipelineBed.open({ name: "decommission_alive" }, server, targets);
     await bed.source.query(items);

@@ -441,4 +441,31 @@ describe("positions and status", () => {
     expect(await run.capture.decommission(false, deadline())).toEqual([]);
     expect(world.records("t")).toHaveLength(0);
   });
+
+  test("I7: a decommission whose group is still in use is found again, with its topics, and can be repeated", async () => {
+    await using world = new ModelWorld();
+    world.addTable("t", 3);
+    await using run = world.start();
+    await run.capture.caughtUp(deadline());
+    await run[Symbol.asyncDispose]();
+    const said = await run.capture.decommission(false, deadline());
+    world.log.groupInUse = true;
+    await expect(run.capture.decommission(true, deadline())).rejects.toMatchObject({ code: "log.group_in_use" });
+    expect(await run.capture.decommission(false, deadline())).toEqual(said);
+    world.log.groupInUse = false;
+    expect(await run.capture.decommission(true, deadline())).toEqual(said);
+  });
+
+  test("fencing takes the writer from a capture that runs, and leaves all else", async () => {
+    await using world = new ModelWorld();
+    const table = world.addTable("t", 3);
+    await using run = world.start();
+    await run.capture.caughtUp(deadline());
+    await using other = world.open();
+    const said = await other.decommission(false, deadline());
+    await other.fence(deadline());
+    world.write((put) => put(table, 1));
+    expect(await run.ended).toMatchObject({ code: "log.fenced" });
+    expect(await other.decommission(false, deadline())).toEqual(said);
+  });
 });

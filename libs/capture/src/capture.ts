@@ -35,7 +35,14 @@ export interface Capture extends AsyncDisposable {
    */
   caughtUp(signal: AbortSignal): Promise<readonly EndAddress[]>;
   /**
+   * Takes the writer away from whoever has it: one that runs elsewhere ends with `log.fenced`, and what one that was
+   * killed had not committed is dropped, for which others would wait. Only when not running; nothing when the log has
+   * nothing of this capture.
+   */
+  fence(signal: AbortSignal): Promise<void>;
+  /**
    * What the capture has left at the source and in the log, in words; removes it when `apply`. Only when not running.
+   * @throws DataTraceError `log.group_in_use` while one that runs elsewhere has not ended: do it again.
    */
   decommission(apply: boolean, signal: AbortSignal): Promise<readonly string[]>;
 }
@@ -176,6 +183,12 @@ class RunningCapture implements Capture {
     }
   }
 
+  async fence(signal: AbortSignal): Promise<void> {
+    const { log, capture } = this.#options;
+    if ((await log.topic(stateTopic(capture), signal)) === null) return;
+    await using _writer = await log.openWriter(writerId(capture), signal);
+  }
+
   async decommission(apply: boolean, signal: AbortSignal): Promise<readonly string[]> {
     const { source, log, capture } = this.#options;
     // Fences whoever may still run: a stream must not be made anew behind this.
@@ -190,8 +203,9 @@ class RunningCapture implements Capture {
     }
     removed.push(...topics.map((topic) => `topic ${topic}`));
     if (apply) {
-      await log.deleteTopics(topics, signal);
+      // Topics last: as long as they are there, one that was cut off is found again, with its group (I7).
       await log.removeGroup(rereadGroup(capture), signal);
+      await log.deleteTopics(topics, signal);
     }
     return removed;
   }

@@ -138,6 +138,12 @@ export const errorTable = {
     means: "Kafka does not let this user do what the message names.",
     fix: "Add the ACL for it.",
   },
+  "log.group_in_use": {
+    retry: "operator",
+    status: 409,
+    means: "A group cannot be removed while somebody reads with it: a process that delivers still runs.",
+    fix: "Stop it, then do it again. One that was killed counts as running for up to 10 seconds.",
+  },
   "log.io_failed": {
     retry: "operator",
     status: 500,

@@ -139,6 +139,10 @@ export interface EventLog extends AsyncDisposable {
    * yet: its partitions join when it is created.
    */
   registerGroup(group: string, topics: readonly string[], signal?: AbortSignal): Promise<void>;
+  /**
+   * Forgets the group and how far it is. Idempotent; one that was cut off leaves the group registered, or nothing.
+   * @throws DataTraceError `log.group_in_use` while a member is alive: then nothing is forgotten.
+   */
   removeGroup(group: string, signal?: AbortSignal): Promise<void>;
   /** One entry per existing partition of the topics that are registered for the group, sorted. For lag and status. */
   groupProgress(group: string, signal?: AbortSignal): Promise<readonly GroupProgress[]>;

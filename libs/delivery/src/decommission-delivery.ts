@@ -9,7 +9,8 @@ export interface LeftDelivery {
 
 /**
  * What a delivery that does not run has left in the target and in the log, in words, empty when there is nothing; removes
- * it when `apply`. Target tables and their rows stay.
+ * it when `apply`. Target tables and their rows stay. One that was cut off can be done again: it finds the rest (I7).
+ * @throws DataTraceError `log.group_in_use` while the delivery runs: then nothing is removed.
  */
 export async function decommissionDelivery(
   { delivery, sink, log }: LeftDelivery,
@@ -17,7 +18,8 @@ export async function decommissionDelivery(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const isKept = log !== null && (await log.groupProgress(delivery, signal)).length > 0;
-  const told = await sink.decommission(delivery, apply, signal);
+  // The log first: it knows whether somebody still delivers, who would make anew what the target loses.
   if (apply) await log?.removeGroup(delivery, signal);
+  const told = await sink.decommission(delivery, apply, signal);
   return isKept ? [...told, `group ${delivery} of the event log, which keeps records for it`] : told;
 }

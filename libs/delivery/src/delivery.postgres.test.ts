@@ -288,6 +288,55 @@ test("the observer hears of rows, latency and lag", async () => {
   expect(Math.max(...heard.latencies)).toBeLessThan(60);
 });
 
+test("decommission of a delivery that runs is refused, and removes nothing, in the log or in the target", async () => {
+  await using bed = await openBed();
+  const items = await bed.publish();
+  await using sink = openTarget(bed.url);
+  await using running = bed.start({ sink });
+  await running.applied(await items.append([insert(item(1))]));
+  const left = { delivery: deliveryId, sink, log: bed.log };
+  const told = await decommissionDelivery(left, false, never);
+  await expect(decommissionDelivery(left, true, never)).rejects.toMatchObject({ code: "log.group_in_use" });
+  expect(await decommissionDelivery(left, false, never)).toEqual(told);
+  await running.applied(await items.append([insert(item(2))]));
+  expect(await bed.rows()).toEqual([item(1), item(2)]);
+});
+
+test.for([{ at: "the log" }, { at: "the target" }])(
+  "I7: a decommission that was cut off at $at, its topics gone already, is found again and can be repeated",
+  async ({ at }) => {
+    await using bed = await openBed();
+    const items = await bed.publish();
+    await using sink = openTarget(bed.url);
+    const running = bed.start({ sink });
+    await running.applied(await items.append([insert(item(1))]));
+    await running[Symbol.asyncDispose]();
+    await bed.log.deleteTopics([items.topic]);
+    const cut = new Error("cut off");
+    const left = { delivery: deliveryId, sink, log: bed.log };
+    const cutOff =
+      at === "the log"
+        ? {
+            ...left,
+            log: {
+              groupProgress: (group: string) => bed.log.groupProgress(group),
+              removeGroup: () => Promise.reject(cut),
+            },
+          }
+        : {
+            ...left,
+            sink: {
+              decommission: (delivery: string, apply: boolean, signal: AbortSignal) =>
+                apply ? Promise.reject(cut) : sink.decommission(delivery, apply, signal),
+            },
+          };
+    await expect(decommissionDelivery(cutOff, true, never)).rejects.toBe(cut);
+    expect(await decommissionDelivery(left, false, never)).not.toEqual([]);
+    await decommissionDelivery(left, true, never);
+    expect(await decommissionDelivery(left, false, never)).toEqual([]);
+  },
+);
+
 test("decommission forgets the delivery in target and log, and keeps the rows", async () => {
   await using bed = await openBed();
   const items = await bed.publish();

@@ -1,4 +1,4 @@
-import { DataTraceError } from "@datatrace/core";
+import { DataTraceError, untilAborted } from "@datatrace/core";
 import type { TopicPartition } from "@datatrace/core";
 
 import {
@@ -15,7 +15,7 @@ import { ClusterMetadata } from "./cluster-metadata.ts";
 import type { TopicMetadata } from "./cluster-metadata.ts";
 import type { KafkajsCall } from "./kafkajs-internals.ts";
 import type { KafkaSettings } from "./kafka-options.ts";
-import { pause, unlessAborted } from "./pause.ts";
+import { pause } from "./pause.ts";
 
 /** Who coordinates: of a group or of a transactional id. Numbers of the protocol. */
 export type CoordinatorKind = "group" | "transaction";
@@ -178,7 +178,7 @@ export class Cluster implements AsyncDisposable {
       signal?.throwIfAborted();
       this.#demandOpen();
       try {
-        return await unlessAborted(action(), signal);
+        return signal === undefined ? await action() : await untilAborted(action(), signal);
       } catch (error) {
         this.#demandOpen();
         if (!isPassing(error) || performance.now() > endMs) throw asDataTraceError(error);

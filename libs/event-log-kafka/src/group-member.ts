@@ -26,6 +26,11 @@ interface JoinAnswer {
   readonly members: readonly JoinedMember[];
 }
 
+interface WatchedTopics {
+  readonly topics: readonly string[];
+  readonly signature: string;
+}
+
 const protocolName = "datatrace";
 const retryMs = 100;
 /** Between two looks of the leader for topics that have come, gone or grown. */
@@ -46,7 +51,9 @@ export class GroupMember {
   #rejoin = false;
   #closed = false;
   /** As the leader: the topics of all members with their partition counts, as they were assigned. */
-  #watched: { readonly topics: readonly string[]; readonly signature: string } | null = null;
+  #watched: WatchedTopics | null = null;
+  #looking = false;
+  #lookError: unknown = null;
 
   constructor(cluster: Cluster, group: string, topics: readonly string[], listener: MemberListener) {
     this.#cluster = cluster;
@@ -207,14 +214,17 @@ export class GroupMember {
   async #stay(): Promise<void> {
     const { sessionTimeoutMs } = this.#cluster.settings;
     const beatMs = Math.min(1000, sessionTimeoutMs / 8);
-    let watchAtMs = performance.now() + Math.min(watchMs, sessionTimeoutMs / 4);
+    const lookMs = Math.min(watchMs, sessionTimeoutMs / 4);
+    let lookAtMs = performance.now() + lookMs;
     while (!this.#closed && !this.#rejoin) {
       await this.#wake.wait(beatMs);
       if (this.#closed || this.#rejoin) return;
+      if (this.#lookError !== null) throw this.#takeLookError();
       await this.#beat();
-      if (this.#watched === null || performance.now() < watchAtMs) continue;
-      watchAtMs = performance.now() + Math.min(watchMs, sessionTimeoutMs / 4);
-      if (await this.#hasChanged(this.#watched)) return;
+      if (this.#watched === null || performance.now() < lookAtMs) continue;
+      lookAtMs = performance.now() + lookMs;
+      // Not awaited: a broker that does not answer must not cost the membership.
+      void this.#look(this.#watched);
     }
   }
 
@@ -233,12 +243,26 @@ export class GroupMember {
     }
   }
 
-  async #hasChanged(watched: { readonly topics: readonly string[]; readonly signature: string }): Promise<boolean> {
+  async #look(watched: WatchedTopics): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
     try {
-      return (await this.#partitions(watched.topics)).signature !== watched.signature;
+      const { signature } = await this.#partitions(watched.topics);
+      if (signature === watched.signature || this.#watched !== watched) return;
+      this.#rejoin = true;
+      this.#wake.up();
     } catch (error) {
-      if (!isPassing(error)) throw error;
-      return false;
+      if (isPassing(error)) return;
+      this.#lookError = error;
+      this.#wake.up();
+    } finally {
+      this.#looking = false;
     }
+  }
+
+  #takeLookError(): unknown {
+    const error = this.#lookError;
+    this.#lookError = null;
+    return error;
   }
 }

@@ -29,7 +29,7 @@ import { SpaceLimit } from "./space-limit.ts";
 import { readStatistics } from "./statistics.ts";
 import type { LogStatistics } from "./statistics.ts";
 import { TopicDirectory } from "./topic-directory.ts";
-import { removeUnusedGroup } from "./group-removal.ts";
+import { deleteGroup } from "./group-removal.ts";
 
 /**
  * Opens the event log on a Kafka cluster, and makes its own two topics when they are not there.
@@ -112,8 +112,9 @@ export class KafkaEventLog implements EventLog {
   }
 
   async removeGroup(group: string, signal?: AbortSignal): Promise<void> {
+    // In this order: a removal that is cut off in between finds the group again by its registration (I7).
+    await deleteGroup(this.#cluster, group, signal);
     await this.#registrations.removeGroup(group, signal);
-    await removeUnusedGroup(this.#cluster, group, signal);
   }
 
   async groupProgress(group: string, signal?: AbortSignal): Promise<readonly GroupProgress[]> {

@@ -1,3 +1,4 @@
+import { DataTraceError } from "@datatrace/core";
 import type { Database, Statement } from "better-sqlite3";
 
 import { assign } from "./assignment.ts";
@@ -147,7 +148,10 @@ export class GroupStore {
     return new Map(rows.map((row) => [Number(row.partition), row.next]));
   }
 
-  removeCommits(group: string): void {
+  /** Forgets what the group has committed. @throws DataTraceError `log.group_in_use` while a member's lease runs. */
+  removeUnused(group: string): void {
+    this.expire();
+    if (this.#members.all(group).length > 0) throw new DataTraceError("log.group_in_use", { detail: { group } });
     this.#removeCommits.run(group);
   }
 

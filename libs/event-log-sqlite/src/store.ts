@@ -117,8 +117,9 @@ export class Store {
         return null;
       },
       removeGroup: async ({ group }, id) => {
+        // In this order: a removal that is cut off in between finds the group again by its registration (I7).
+        await leases.write(() => groups.removeUnused(group), id, false);
         await log.write(() => registrations.removeGroup(group), id);
-        await leases.write(() => groups.removeCommits(group), id, false);
         this.#maintenance.retainSoon();
         return null;
       },

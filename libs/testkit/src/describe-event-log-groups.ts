@@ -1,8 +1,10 @@
+import { DataTraceError } from "@datatrace/core";
 import { describe, expect, it } from "vitest";
-import { newTopic, sharedLog, textRecord, unique } from "./event-log-case.ts";
+import { expectCode, newTopic, sharedLog, textRecord, unique } from "./event-log-case.ts";
 import type { CreateEventLog } from "./event-log-harness.ts";
 import { EventLogProcess } from "./event-log-process.ts";
-import { nameOf, Probe } from "./event-log-probe.ts";
+import { nameOf, patienceMs, Probe } from "./event-log-probe.ts";
+import { waitFor } from "./wait-for.ts";
 
 export function describeGroups(create: CreateEventLog): void {
   describe("groups", () => {
@@ -197,10 +199,12 @@ export function describeGroups(create: CreateEventLog): void {
       );
       const place = { topic: topic.name, partition: 1 };
       const last = ranges.find((range) => range.partition === 1)?.last ?? 0n;
-      await using probe = await Probe.open(log, group, [topic.name]);
-      await probe.through(ranges);
-      await probe.reader.commit(place, last + 1n);
-      await probe.reader.commit(place, last);
+      {
+        await using probe = await Probe.open(log, group, [topic.name]);
+        await probe.through(ranges);
+        await probe.reader.commit(place, last + 1n);
+        await probe.reader.commit(place, last);
+      }
       await using other = await harness.open();
       const [untouched, committed] = await other.groupProgress(group);
       const { end } = await log.bounds(place);
@@ -209,6 +213,53 @@ export function describeGroups(create: CreateEventLog): void {
       await log.removeGroup(group);
       await log.registerGroup(group, [topic.name]);
       expect((await log.groupProgress(group)).map((partition) => partition.next)).toEqual([null, null]);
+    });
+
+    it("are not forgotten while somebody reads with them, and then whole, by whomever", async () => {
+      const { log, harness } = shared;
+      const topic = await newTopic(log, "delete", 2);
+      const group = unique("group");
+      await using other = await harness.open();
+      await using writer = await log.openWriter(unique("writer"));
+      const [range] = await writer.append([textRecord(topic.name, "a")]);
+      if (range === undefined) throw new Error("nothing was appended");
+      {
+        await using probe = await Probe.open(log, group, [topic.name]);
+        await probe.through([range]);
+        await probe.reader.commit(range, range.last + 1n);
+        for (const remover of [log, other]) {
+          const refused = await expectCode(probe.during(remover.removeGroup(group)), "log.group_in_use");
+          expect(refused.detail).toEqual({ group });
+        }
+        expect((await other.groupProgress(group)).map(({ next }) => next)).toEqual([range.last + 1n, null]);
+      }
+      await other.removeGroup(group);
+      expect(await log.groupProgress(group)).toEqual([]);
+      await log.removeGroup(group);
+      await log.removeGroup(unique("never"));
+    });
+
+    it("I7: can be forgotten when their member was killed, once it is taken for dead", async () => {
+      const { log, harness } = shared;
+      const topic = await newTopic(log);
+      const group = unique("group");
+      await using child = await EventLogProcess.start(harness);
+      child.begin({ do: "read", group, topics: [topic.name] });
+      await waitFor(() => child.held.size === 1, { deadlineMs: patienceMs, what: "the assignment" });
+      await child.kill();
+      await waitFor(
+        async () => {
+          try {
+            await log.removeGroup(group);
+            return true;
+          } catch (error) {
+            if (error instanceof DataTraceError && error.code === "log.group_in_use") return false;
+            throw error;
+          }
+        },
+        { deadlineMs: patienceMs, what: "the member to be taken for dead" },
+      );
+      expect(await log.groupProgress(group)).toEqual([]);
     });
   });
 }

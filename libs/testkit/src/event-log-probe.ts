@@ -11,21 +11,27 @@ export interface SeenRecord extends TopicPartition {
 }
 
 /**
- * Drives a reader as a sink would: seeks what is assigned, and keeps all that it was given. Checks at each batch what
+ * Drives a reader as a sink would: seeks what is assigned, and keeps all that it was given. A partition that comes back,
+ * as to a member that a busy machine has kept from giving signs of life, goes on where it was. Checks at each batch what
  * the port promises: only partitions that are assigned, offsets that rise, `next` past the last record.
  */
 export class Probe implements AsyncDisposable {
   readonly reader: LogReader;
+  readonly #log: EventLog;
   readonly #startAt: (partition: TopicPartition) => bigint | null | Promise<bigint | null>;
   readonly #held = new Map<string, TopicPartition>();
   readonly #next = new Map<string, bigint>();
+  /** Of the topics that were assigned: an offset of another epoch means nothing. */
+  readonly #epochs = new Map<string, number | null>();
   readonly seen: SeenRecord[] = [];
   readonly records: StoredRecord[] = [];
 
   private constructor(
+    log: EventLog,
     reader: LogReader,
     startAt: (partition: TopicPartition) => bigint | null | Promise<bigint | null>,
   ) {
+    this.#log = log;
     this.reader = reader;
     this.#startAt = startAt;
   }
@@ -38,7 +44,7 @@ export class Probe implements AsyncDisposable {
     startAt?: (partition: TopicPartition) => bigint | null,
   ): Promise<Probe> {
     const reader = await log.openReader(group, topics);
-    return new Probe(reader, startAt ?? (async (partition) => (await log.bounds(partition)).earliest));
+    return new Probe(log, reader, startAt ?? (async (partition) => (await log.bounds(partition)).earliest));
   }
 
   /** Partitions that are assigned now, as `topic/partition`. */
@@ -121,7 +127,8 @@ export class Probe implements AsyncDisposable {
         for (const partition of event.partitions) {
           if (this.#held.has(nameOf(partition))) throw new Error("assigned twice without a revocation");
           this.#held.set(nameOf(partition), partition);
-          const offset = await this.#startAt(partition);
+          await this.#demandEpoch(partition.topic);
+          const offset = this.nextOf(partition) ?? (await this.#startAt(partition));
           if (offset !== null) this.seek(partition, offset);
         }
         break;
@@ -134,6 +141,15 @@ export class Probe implements AsyncDisposable {
         this.#keep(event);
         break;
     }
+  }
+
+  /** Forgets where it was in a topic that was made anew. */
+  async #demandEpoch(topic: string): Promise<void> {
+    const epoch = (await this.#log.topic(topic))?.epoch ?? null;
+    if (this.#epochs.has(topic) && this.#epochs.get(topic) !== epoch) {
+      for (const name of this.#next.keys()) if (name.startsWith(`${topic}/`)) this.#next.delete(name);
+    }
+    this.#epochs.set(topic, epoch);
   }
 
   #keep({ topic, partition, records, next }: Extract<ReaderEvent, { kind: "batch" }>): void {

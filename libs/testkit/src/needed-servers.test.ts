@@ -56,6 +56,7 @@ test("Kafka is missing without Maven and a container runtime, and is an error wh
   vi.stubEnv("POSTGRES_18_URL", "postgresql://127.0.0.1:1/x");
   const notice =
     "Kafka is missing: set KAFKA_BROKERS, install Java 17 or newer and Maven, or start a container runtime";
+  vi.stubEnv("REQUIRE_SERVERS", "postgres");
   const missing = await findMissingServers();
   expect(missing.filter(({ server }) => server === "kafka")).toEqual([{ server: "kafka", entirely: true, notice }]);
   vi.stubEnv("REQUIRE_SERVERS", "kafka");

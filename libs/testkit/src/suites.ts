@@ -12,6 +12,7 @@ export {
 } from "./capture-reader.ts";
 export { describeCaptureSource } from "./describe-capture-source.ts";
 export { describeEventLog } from "./describe-event-log.ts";
+export { Probe } from "./event-log-probe.ts";
 export { describeSink } from "./describe-sink.ts";
 export type { OpenSink, SinkBed, SinkHarness, SinkLimits } from "./sink-harness.ts";
 export { describeSchemaRegistry } from "./describe-schema-registry.ts";

@@ -178,8 +178,9 @@ ${(Object.keys(options) as OptionName[]).map((name) => optionRow(name)).join("\n
   has taken over. Parts that lose a connection try again for ever; \`--until-caught-up\` gives up when one has tried for 30 s.
 - \`run --until-caught-up\` exits with 1 when a table has stopped or a row is in quarantine.
 - \`--only sink --until-caught-up\` delivers what the log held when it started.
-- \`decommission\` takes the captures' writers away from a run that is still alive, which ends with \`log.fenced\`. Stop a
-  \`run --only sink\` before.
+- \`decommission\` takes the captures' writers away from a run that is still alive, which ends with \`log.fenced\`. A
+  delivery that still runs (\`run --only sink\`, or any run with \`decommission --delivery\`) is waited for 15 s, then the
+  error is \`log.group_in_use\`, and nothing of that delivery has been removed.
 
 ## Health, metrics, log level
 

@@ -18,17 +18,20 @@ interface Found {
 
 /** A run that is still alive learns within this time that it has lost its writer; until then it may make things anew. */
 const settleMs = 500;
-const mostRounds = 10;
+/** One that was killed is taken for alive by the log for some seconds. */
+const patienceMs = 15_000;
 
 /**
  * `decommission FILE`: shows what the pipeline has made, asks, and removes it; target tables and their rows stay. A run
- * that is still alive loses its writer first, and ends with `log.fenced`. What is gone already is no error, so that a
- * decommission that was cut off can be repeated.
+ * that is still alive loses its writer first, and ends with `log.fenced`; a delivery that still runs is waited for, then
+ * the error `log.group_in_use`. What is gone already is no error, so that a decommission that was cut off can be repeated.
  */
 export async function decommissionCommand(context: CommandContext): Promise<number> {
   const { invocation, output, signal } = context;
   await using resources = new AsyncDisposableStack();
   const removals = await plan(context, resources);
+  // Only where it is sure to be removed: a look disturbs nobody.
+  if (invocation.yes) for (const removal of removals) await removal.fence();
   const found = await look(removals);
   for (const { where, what } of found) {
     output.record("removal", { where, what });
@@ -46,7 +49,7 @@ export async function decommissionCommand(context: CommandContext): Promise<numb
     output.record("result", { removed: false });
     return 1;
   }
-  await removeAll(removals, signal);
+  await removeAll(removals, context);
   output.say(
     invocation.delivery === null
       ? "Removed. The next `run` begins afresh."
@@ -66,20 +69,46 @@ async function look(removals: readonly Removal[]): Promise<readonly Found[]> {
 }
 
 /** Until nothing is found any more. */
-async function removeAll(removals: readonly Removal[], signal: AbortSignal): Promise<void> {
-  for (let round = 1; ; round++) {
-    for (const removal of removals) await removal.remove();
+async function removeAll(removals: readonly Removal[], { logger, signal }: CommandContext): Promise<void> {
+  const endMs = performance.now() + patienceMs;
+  for (let round = 1; ; round += 1) {
+    const inUse = await removeUnused(removals);
     await delay(settleMs, undefined, { signal });
-    const left = await look(removals);
-    if (left.length === 0) return;
-    if (round === mostRounds) {
-      throw new DataTraceError("config.usage", {
-        message: "What is removed is made again: a run of this pipeline seems to be alive.",
-        fix: "Stop it, then decommission again.",
-        detail: { where: left.map(({ where }) => where).join(", ") },
-      });
+    const left = inUse === null ? await look(removals) : [];
+    if (inUse === null && left.length === 0) return;
+    if (performance.now() > endMs) throw inUse ?? madeAgain(left);
+    if (inUse !== null && round === 1) logger.warn("a process still reads the log, waits for its end", inUse.detail);
+  }
+}
+
+/** Answers who is in the way; the others are removed. */
+async function removeUnused(removals: readonly Removal[]): Promise<DataTraceError | null> {
+  let inUse: DataTraceError | null = null;
+  for (const removal of removals) {
+    try {
+      await removal.remove();
+    } catch (error) {
+      if (!(error instanceof DataTraceError) || error.code !== "log.group_in_use") throw error;
+      inUse ??= stillRuns(removal.where, error);
     }
   }
+  return inUse;
+}
+
+function stillRuns(where: string, cause: DataTraceError): DataTraceError {
+  return new DataTraceError("log.group_in_use", {
+    cause,
+    message: `Not all was removed: a process with the ${where} still runs.`,
+    detail: { where, ...cause.detail },
+  });
+}
+
+function madeAgain(left: readonly Found[]): DataTraceError {
+  return new DataTraceError("config.usage", {
+    message: "What is removed is made again: a run of this pipeline seems to be alive.",
+    fix: "Stop it, then decommission again.",
+    detail: { where: left.map(({ where }) => where).join(", ") },
+  });
 }
 
 async function confirmed(output: Output, signal: AbortSignal): Promise<boolean> {

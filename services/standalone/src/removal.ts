@@ -9,6 +9,8 @@ import { captureId, deliveryId, topicPrefix } from "./part-names.ts";
 /** One database, or the log, and what would go there. */
 export interface Removal {
   readonly where: string;
+  /** Ends what a process that was killed, or still runs, has under way in the log: a look would wait for it. */
+  fence(): Promise<void>;
   look(): Promise<readonly string[]>;
   remove(): Promise<void>;
 }
@@ -27,10 +29,9 @@ export function captureRemoval(
   resources: AsyncDisposableStack,
 ): Removal {
   const source = resources.use(openSource(pipeline, endpoint, logger));
-  const removable =
-    // When the log is gone, what is left at the source still goes.
+  const capture =
     log === null
-      ? source
+      ? null
       : openCapture({
           capture: captureId(pipeline, endpoint.id),
           prefix: topicPrefix(pipeline),
@@ -41,8 +42,11 @@ export function captureRemoval(
           mode: "stream",
           logger,
         });
+  // When the log is gone, what is left at the source still goes.
+  const removable = capture ?? source;
   return {
     where: `capture ${endpoint.id}`,
+    fence: async () => await capture?.fence(signal),
     look: async () => await removable.decommission(false, signal),
     remove: async () => {
       await removable.decommission(true, signal);
@@ -50,7 +54,7 @@ export function captureRemoval(
   };
 }
 
-/** Offsets and other helper rows in the target, and the group. Nobody may run it. */
+/** The group, then offsets and other helper rows in the target. `remove` throws `log.group_in_use` while somebody runs it. */
 export function deliveryRemoval(
   { pipeline, logger, signal }: RemovalContext,
   task: Task,
@@ -63,6 +67,8 @@ export function deliveryRemoval(
   const left = { delivery, sink, log: log?.events ?? null };
   return {
     where: `delivery ${task.id} to ${target}`,
+    // Its transactions are in the target.
+    fence: () => Promise.resolve(),
     look: async () => await decommissionDelivery(left, false, signal),
     remove: async () => {
       await decommissionDelivery(left, true, signal);

@@ -39,6 +39,8 @@ export class ModelLog implements EventLog, SchemaRegistry {
   readonly #interleaving: Interleaving;
   readonly #random: SeededRandom;
   readonly #failures: LogFailures;
+  /** Somebody still reads with the group that is to be removed. */
+  groupInUse = false;
 
   constructor(interleaving: Interleaving, random: SeededRandom, failures: LogFailures) {
     this.#interleaving = interleaving;
@@ -107,8 +109,9 @@ export class ModelLog implements EventLog, SchemaRegistry {
     // Nothing is ever deleted.
   }
 
-  async removeGroup(): Promise<void> {
+  async removeGroup(group: string): Promise<void> {
     // Nothing is kept of groups.
+    if (this.groupInUse) throw new DataTraceError("log.group_in_use", { detail: { group } });
   }
 
   async groupProgress(): Promise<readonly GroupProgress[]> {

@@ -66,6 +66,16 @@ export class ModelWorld implements AsyncDisposable {
   }
 
   start(options: Partial<CaptureOptions> = {}): RunningModel {
+    const capture = this.open(options);
+    const ended = capture.run().then(
+      () => null,
+      (error: unknown) => error,
+    );
+    return { capture, ended, [Symbol.asyncDispose]: async () => await capture[Symbol.asyncDispose]() };
+  }
+
+  /** One that does not run. */
+  open(options: Partial<CaptureOptions> = {}): Capture {
     const source = new ModelSource({
       database: this.database,
       slot: this.slot,
@@ -77,7 +87,7 @@ export class ModelWorld implements AsyncDisposable {
       identity: () => this.identity,
       read: (what) => this.reads.push(what),
     });
-    const capture = openCapture({
+    return openCapture({
       capture: this.capture,
       prefix: this.prefix,
       source,
@@ -99,11 +109,6 @@ export class ModelWorld implements AsyncDisposable {
         ...options.timing,
       },
     });
-    const ended = capture.run().then(
-      () => null,
-      (error: unknown) => error,
-    );
-    return { capture, ended, [Symbol.asyncDispose]: async () => await capture[Symbol.asyncDispose]() };
   }
 
   /** Records of a table's topic, all partitions behind each other. */

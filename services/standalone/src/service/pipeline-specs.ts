@@ -14,6 +14,7 @@ const lookMs = 500;
 export class PipelineSpecs {
   readonly #context: CommandContext;
   readonly #boards: readonly SpecBoard[];
+  #asking: Promise<unknown> | null = null;
 
   private constructor(context: CommandContext, boards: readonly SpecBoard[]) {
     this.#context = context;
@@ -35,10 +36,9 @@ export class PipelineSpecs {
   asked(): Removal {
     return {
       where: "services",
+      fence: () => this.#askOnce(),
       look: () => Promise.resolve([]),
-      remove: async () => {
-        await Promise.all(this.#boards.map((board) => this.#ask(board)));
-      },
+      remove: () => this.#askOnce(),
     };
   }
 
@@ -47,9 +47,10 @@ export class PipelineSpecs {
     const { signal } = this.#context;
     return {
       where: "control topics",
+      fence: () => Promise.resolve(),
       look: async () => {
         const found = await Promise.all(this.#boards.map((board) => this.#specsOf(board)));
-        return found.flat().map(({ id }) => `spec ${id}, which services run`);
+        return found.flat().map(({ id }) => `spec ${id}, with what services have made for it`);
       },
       remove: async () => {
         for (const board of this.#boards) {
@@ -61,6 +62,11 @@ export class PipelineSpecs {
         }
       },
     };
+  }
+
+  async #askOnce(): Promise<void> {
+    this.#asking ??= Promise.all(this.#boards.map((board) => this.#ask(board)));
+    await this.#asking;
   }
 
   async #ask(board: SpecBoard): Promise<void> {

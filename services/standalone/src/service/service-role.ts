@@ -1,4 +1,6 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { SpecKind, SpecWish } from "@datatrace/control";
+import { DataTraceError } from "@datatrace/core";
 import { captureDocument, deliveryDocument } from "@datatrace/runtime";
 import type { Endpoint, Pipeline } from "@datatrace/runtime";
 import { usedSources } from "../open-connectors.ts";
@@ -8,7 +10,6 @@ import { captureRemoval, deliveryRemoval } from "../removal.ts";
 import type { Removal, RemovalContext } from "../removal.ts";
 import { openCaptures, openDeliveries } from "../run/open-parts.ts";
 import type { PartContext, RunPart } from "../run/run-part.ts";
-import { whileDrained } from "./drained-group.ts";
 
 /** What a service of one kind does with its specs. The pipeline of a spec holds nothing but what the spec is about. */
 export interface ServiceRole {
@@ -47,8 +48,10 @@ export function captureRole(type: string): ServiceRole {
     open: async (context, log, stack) => (await openCaptures(context, log, stack))[0] ?? null,
     decommission: async (context, log, resources) => {
       for (const source of usedSources(context.pipeline)) {
-        // Opens the writer first, which fences an earlier owner that may still run it.
-        await removeWholly(captureRemoval(context, source, log, resources));
+        const removal = captureRemoval(context, source, log, resources);
+        // An earlier owner that may still run it loses its writer, and what it had under way.
+        await removal.fence();
+        await removeWholly(unused(removal, context.signal));
       }
     },
   };
@@ -71,12 +74,10 @@ export function deliveryRole(type: string): ServiceRole {
         })),
     open: (context, _log, stack) => Promise.resolve(openDeliveries(context, stack)[0] ?? null),
     decommission: async (context, log, resources) => {
-      const { pipeline, signal } = context;
-      for (const { task, target } of deliveriesOf(pipeline)) {
-        const removal = deliveryRemoval(context, task, target.id, log, resources);
-        await whileDrained(log.events, deliveryId(pipeline, task.id, target.id), () => removal.remove(), signal);
-        // Once more, since the group was joined to hold it.
-        await removeWholly(removal);
+      // By then every replica that is alive knows that it is removed, also one that was about to begin.
+      await delay(heardMs, undefined, { signal: context.signal });
+      for (const { task, target } of deliveriesOf(context.pipeline)) {
+        await removeWholly(unused(deliveryRemoval(context, task, target.id, log, resources), context.signal));
       }
     },
   };
@@ -91,6 +92,31 @@ function deliveriesOf(
       return target === undefined ? [] : [{ task, target }];
     }),
   );
+}
+
+/** Replicas look at the specs every second. */
+const heardMs = 2_500;
+const lookMs = 500;
+
+/**
+ * Waits until no replica reads with the group any more. Offsets must not go while another applies: it would begin
+ * again at the first record, and the target's rows would go back (I2).
+ */
+function unused(removal: Removal, signal: AbortSignal): Removal {
+  return {
+    ...removal,
+    remove: async () => {
+      for (;;) {
+        try {
+          await removal.remove();
+          return;
+        } catch (error) {
+          if (!(error instanceof DataTraceError) || error.code !== "log.group_in_use") throw error;
+          await delay(lookMs, undefined, { signal });
+        }
+      }
+    },
+  };
 }
 
 const mostRounds = 5;
