@@ -55,9 +55,10 @@ function open(spec: unknown): Pipeline {
 
 /** Lines and patterns are of the file, and not of the meaning. */
 function meaning(tasks: Pipeline["tasks"]): unknown {
-  return tasks.map(({ line: _, objects, ...task }) => ({
+  return tasks.map((task) => ({
     ...task,
-    objects: objects.map(({ pattern, to }) => ({ table: pattern.text, to })),
+    line: 0,
+    objects: task.objects.map(({ pattern, to }) => ({ table: pattern.text, to })),
   }));
 }
 

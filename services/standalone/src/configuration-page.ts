@@ -148,11 +148,13 @@ ${serviceVariables()
 - \`decommission FILE\` asks the owners: the state of the specs becomes \`removed\`, each owner stops what runs, removes slot,
   publication, topics, group and helper rows, and says \`decommissioned\` in \`datatrace.control.status\`; then the specs go. Without
   a sign of a service for 30 s the command removes everything itself. A service that is started with the file again begins afresh.
-- To change a key, put a new one before the old one in every service, start one with each FILE, then take the old one out.
+- To change a key, put a new one before the old one in every service; a service that is started with FILE seals its specs
+  anew. When all are, take the old one out.
 - What fails for a reason that a person must mend is tried again every 30 s; the others go on. A capture that is taken
   over three times in a minute by somebody outside the group stops with \`log.two_owners\`.
-- The log of a service is JSON lines on the standard error output (readable ones on a terminal). Exit codes: 0 after SIGTERM, 1
-  failed, 2 wrong usage, file or environment.
+- A service has its log on the standard error output and an error that ends it on the standard output, both as JSON lines;
+  on a terminal both are to be read. Exit codes: 0 after SIGTERM, 1 failed, 2 wrong usage, file or environment.
+- Its metrics have the label \`pipeline\` beside those of a \`run\`.
 
 ## Commands
 

@@ -28,7 +28,8 @@ export async function runService(
   environment: Environment,
 ): Promise<number> {
   const role = connector.role === "source" ? captureRole(connector.type) : deliveryRole(connector.type);
-  const output = new Output(false, process);
+  // A program reads it, unless somebody looks on.
+  const output = new Output(!process.stderr.isTTY, process);
   let invocation: ServiceInvocation;
   let settings: ServiceSettings | null;
   try {
@@ -55,7 +56,7 @@ async function serve(
   signal: AbortSignal,
 ): Promise<void> {
   await using log = await openKafkaLog(settings, { logger }, signal);
-  const metrics = new Metrics();
+  const metrics = new Metrics({ manyPipelines: true });
   const health = new Health();
   const service = await SpecService.open({ role, settings, log, keys, health, metrics, logger }, signal);
   if (pipeline !== null) await service.publish(pipeline, signal);
