@@ -135,7 +135,7 @@ export class CommandProcess {
 
   /** The same of a service, which has a log only. */
   async serviceUrl(): Promise<string> {
-    return String((await this.line("log", { event: "service started" }))["url"]);
+    return String((await this.line("log", { event: "service started" }, 120_000))["url"]);
   }
 
   #tail(): string {

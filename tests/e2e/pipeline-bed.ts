@@ -93,7 +93,9 @@ export class PipelineBed implements AsyncDisposable {
 
   /** A replica of a service, on any free port; its variables are those of the bed. */
   startService(program: Program, ...args: readonly string[]): CommandProcess {
-    const options = { args: ["--port", "0", ...args], nodeArgs: [], cwd: this.folder, env: this.#environment };
+    // So that failpoints can be set by the environment; without any they do nothing.
+    const nodeArgs = ["--import", import.meta.resolve("@datatrace/testkit/failpoints")];
+    const options = { args: ["--port", "0", ...args], nodeArgs, cwd: this.folder, env: this.#environment };
     const process = new CommandProcess({ program, ...options });
     this.#processes.push(process);
     return process;

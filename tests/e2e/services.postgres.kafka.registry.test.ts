@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { SpecBoard } from "@datatrace/control";
 import { openKafkaEventLog } from "@datatrace/event-log-kafka";
-import { testPostgres, waitFor } from "@datatrace/testkit";
+import { RecordingLogger, testPostgres, waitFor } from "@datatrace/testkit";
 import type { TestPostgres } from "@datatrace/testkit";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CommandProcess } from "./command-process.ts";
@@ -10,6 +11,8 @@ import { PipelineBed, printed } from "./pipeline-bed.ts";
 
 let server: TestPostgres;
 let kafka: KafkaBed;
+/** Takes seconds on a machine that has nothing else to do. */
+const patienceMs = 120_000;
 const keys = randomBytes(32).toString("base64");
 
 beforeAll(async () => {
@@ -56,11 +59,11 @@ describe("two replicas of each service, over Kafka, with specs from the control 
     // One of each writes the specs from the file; the others know the log only.
     let captures = [bed.startService("capture-postgres", bed.file), bed.startService("capture-postgres")];
     let sinks = [bed.startService("sink-postgres", bed.file), bed.startService("sink-postgres")];
-    await bed.equal(ledgers, 90_000);
-    await bed.equal(counters, 60_000);
+    await bed.equal(ledgers, patienceMs);
+    await bed.equal(counters, patienceMs);
     for (const service of [...captures, ...sinks]) {
       await waitFor(async () => (await fetch(`${await service.serviceUrl()}/health/ready`)).status === 200, {
-        deadlineMs: 20_000,
+        deadlineMs: patienceMs,
         what: "every replica to be ready, also the one that owns nothing",
       });
     }
@@ -80,11 +83,11 @@ describe("two replicas of each service, over Kafka, with specs from the control 
     const progress = async (what: string) => {
       const newest = async () => Number(await printed(bed.source, "SELECT max(id) FROM ledger"));
       const from = await newest();
-      await waitFor(async () => (await newest()) > from + 30, { deadlineMs: 30_000, what: "rows to be committed" });
+      await waitFor(async () => (await newest()) > from + 30, { deadlineMs: patienceMs, what: "rows to be committed" });
       const count = `SELECT count(*) FROM ledger WHERE id <= ${from + 30}`;
       const wanted = await printed(bed.source, count);
       await waitFor(async () => (await printed(bed.target, count)) === wanted, {
-        deadlineMs: 60_000,
+        deadlineMs: patienceMs,
         what: `all changes to arrive after ${what}`,
       });
     };
@@ -118,8 +121,8 @@ describe("two replicas of each service, over Kafka, with specs from the control 
       await progress("a sink service was rolled");
     }
     await load.stop();
-    await bed.equal(ledgers, 30_000);
-    await bed.equal(counters, 30_000);
+    await bed.equal(ledgers, patienceMs);
+    await bed.equal(counters, patienceMs);
     expect(await owners()).toHaveLength(1);
 
     // Each committed row is in the log once: those from before the load as read, the others as inserted.
@@ -147,7 +150,7 @@ describe("two replicas of each service, over Kafka, with specs from the control 
       service.signal("SIGTERM");
       await service.exits(0, 15_000);
     }
-  }, 400_000);
+  }, 600_000);
 });
 
 test("removed specs are decommissioned by their owners, a changed one is run anew, and nothing of a pipeline stays", async () => {
@@ -156,24 +159,24 @@ test("removed specs are decommissioned by their owners, a changed one is run ane
   await bed.source.query("INSERT INTO ledger SELECT g, 'note' FROM generate_series(1, 1000) g");
   const capture = bed.startService("capture-postgres", bed.file);
   const sinks = [bed.startService("sink-postgres", bed.file), bed.startService("sink-postgres")];
-  await bed.equal(ledgers, 60_000);
+  await bed.equal(ledgers, patienceMs);
 
   // Another file for the same pipeline: whoever runs the spec takes it over, without a start of its own.
   await bed.write({ name: "leaving", top: kafka.logLines(), sync: ["batch_size: 50"] });
   const late = bed.startService("sink-postgres", bed.file);
-  await late.line("log", { event: "specs written" });
+  await late.line("log", { event: "specs written" }, patienceMs);
   for (const sink of sinks) {
     await waitFor(() => sink.log.filter(({ event }) => event === "delivery starts").length === 2, {
-      deadlineMs: 20_000,
+      deadlineMs: patienceMs,
       what: "the changed delivery to be run anew",
     });
   }
   await bed.source.query("INSERT INTO ledger SELECT g, 'note' FROM generate_series(1001, 2000) g");
-  await bed.equal(ledgers, 60_000);
+  await bed.equal(ledgers, patienceMs);
 
   const command = bed.start("decommission", "--yes");
-  await command.exits(0, 90_000);
-  await capture.line("log", { event: "spec is decommissioned", spec: "leaving.shop" });
+  await command.exits(0, patienceMs);
+  await capture.line("log", { event: "spec is decommissioned", spec: "leaving.shop" }, patienceMs);
   const done = [...sinks, late].filter((sink) => sink.log.some(({ event }) => event === "spec is decommissioned"));
   expect(done).toHaveLength(1);
   expect(await kafka.traces("leaving")).toEqual([]);
@@ -183,31 +186,69 @@ test("removed specs are decommissioned by their owners, a changed one is run ane
   expect(await printed(bed.target, helpers)).toBe("");
   expect(await printed(bed.target, ledgers)).toBe(await printed(bed.source, ledgers));
   const again = bed.start("decommission", "--yes");
-  await again.exits(0, 60_000);
+  await again.exits(0, patienceMs);
   expect(again.records).toEqual([{ event: "result", removed: false }]);
   // The services go on, and have nothing to do.
   for (const service of [capture, ...sinks, late]) {
-    await waitFor(async () => (await partsOf(service)).length === 1, { deadlineMs: 10_000, what: "the part to go" });
+    await waitFor(async () => (await partsOf(service)).length === 1, {
+      deadlineMs: patienceMs,
+      what: "the part to go",
+    });
     expect(await hasPart(service, "specs")).toBe(true);
   }
-}, 300_000);
+}, 600_000);
 
 test("specs that no service runs any more are decommissioned by the command", async () => {
   await using bed = await open("orphaned");
   await bed.source.query("CREATE TABLE ledger (id int PRIMARY KEY, note text)");
   await bed.source.query("INSERT INTO ledger SELECT g, 'note' FROM generate_series(1, 100) g");
   const services = [bed.startService("capture-postgres", bed.file), bed.startService("sink-postgres", bed.file)];
-  await bed.equal(ledgers, 60_000);
+  await bed.equal(ledgers, patienceMs);
   for (const service of services) await service.kill();
+  // One that cannot open the secrets says so, and can do nothing about it.
+  bed.set("DATATRACE_SECRET_KEYS", randomBytes(32).toString("base64"));
+  const stranger = bed.startService("capture-postgres");
+  bed.set("DATATRACE_SECRET_KEYS", keys);
+  const capture = "capture orphaned.shop";
+  await waitFor(async () => await hasPart(stranger, capture, "failed"), {
+    deadlineMs: patienceMs,
+    what: "it to give up",
+  });
+  expect((await partsOf(stranger)).find(({ part }) => part === capture)?.error?.code).toBe("control.secret_unreadable");
   const command = bed.start("decommission", "--yes");
-  await command.exits(0, 120_000);
+  await command.exits(0, patienceMs);
   expect(await kafka.traces("orphaned")).toEqual([]);
   expect(await printed(bed.source, "SELECT 1 FROM pg_replication_slots WHERE database = current_database()")).toBe("");
   // Nobody begins it afresh.
   const later = bed.startService("capture-postgres");
-  await waitFor(async () => await hasPart(later, "specs"), { deadlineMs: 30_000, what: "the service to look" });
+  await waitFor(async () => await hasPart(later, "specs"), { deadlineMs: patienceMs, what: "the service to look" });
   expect(await partsOf(later)).toHaveLength(1);
-}, 300_000);
+}, 600_000);
+
+test("I7: an owner that is killed in the middle of a decommission: its heir ends it", async () => {
+  await using bed = await open("cut_off");
+  await bed.source.query("CREATE TABLE ledger (id int PRIMARY KEY, note text)");
+  await bed.source.query("INSERT INTO ledger SELECT g, 'note' FROM generate_series(1, 100) g");
+  // Each dies when all is removed and nothing is said of it.
+  bed.set("DATATRACE_FAILPOINTS", "control.before_status=kill");
+  const doomed = [bed.startService("capture-postgres", bed.file), bed.startService("sink-postgres", bed.file)];
+  await bed.equal(ledgers, patienceMs);
+  bed.set("DATATRACE_FAILPOINTS", "");
+  const { signal } = new AbortController();
+  await using log = await openKafkaEventLog(kafka.options());
+  for (const kind of ["captures", "deliveries"] as const) {
+    const board = await SpecBoard.open(log, kind, new RecordingLogger(), signal);
+    const specs = (await board.specs(signal)).filter(({ id }) => id.startsWith("cut_off."));
+    await board.remove(specs, signal);
+  }
+  for (const service of doomed) expect((await service.ended).signal).toBe("SIGKILL");
+  const heirs = [bed.startService("capture-postgres"), bed.startService("sink-postgres")];
+  for (const heir of heirs) await heir.line("log", { event: "spec is decommissioned" }, patienceMs);
+  await bed.start("decommission", "--yes").exits(0, patienceMs);
+  expect(await kafka.traces("cut_off")).toEqual([]);
+  expect(await printed(bed.source, "SELECT 1 FROM pg_replication_slots WHERE database = current_database()")).toBe("");
+  expect(await printed(bed.target, ledgers)).toBe(await printed(bed.source, ledgers));
+}, 600_000);
 
 describe("two that would own the same capture", () => {
   test("I2, I3: an owner that was frozen finds its successor, and leaves it alone", async () => {
@@ -217,7 +258,7 @@ describe("two that would own the same capture", () => {
       CREATE TABLE ledger (id bigserial PRIMARY KEY, note text)`);
     const frozen = bed.startService("capture-postgres", bed.file);
     const sink = bed.startService("sink-postgres", bed.file);
-    await bed.equal(counters, 60_000);
+    await bed.equal(counters, patienceMs);
     const successor = bed.startService("capture-postgres");
     await successor.serviceUrl();
     const load = new LiveLoad(bed.source);
@@ -225,15 +266,18 @@ describe("two that would own the same capture", () => {
     // The group may have given it to the second one already.
     const [owner, other] = (await hasPart(frozen, capture)) ? [frozen, successor] : [successor, frozen];
     owner.signal("SIGSTOP");
-    await waitFor(async () => await hasPart(other, capture), { deadlineMs: 40_000, what: "the other to take over" });
+    await waitFor(async () => await hasPart(other, capture), {
+      deadlineMs: patienceMs,
+      what: "the other to take over",
+    });
     owner.signal("SIGCONT");
     await waitFor(async () => (await partsOf(owner)).every(({ part }) => part !== capture), {
-      deadlineMs: 30_000,
+      deadlineMs: patienceMs,
       what: "the frozen one to let go",
     });
     await load.stop();
-    await bed.equal(ledgers, 60_000);
-    await bed.equal(counters, 30_000);
+    await bed.equal(ledgers, patienceMs);
+    await bed.equal(counters, patienceMs);
     expect((await hasPart(owner, capture)) !== (await hasPart(other, capture))).toBe(true);
     const found = await kafka.events("frozen.public.ledger");
     const inserted = found.flatMap((event) =>
@@ -242,7 +286,7 @@ describe("two that would own the same capture", () => {
     const committed = await printed(bed.source, "SELECT id FROM ledger ORDER BY id");
     expect(inserted.toSorted((one, another) => one - another).join("\n")).toBe(committed);
     expect(sink.running).toBe(true);
-  }, 240_000);
+  }, 600_000);
 
   test("a second owner outside the group is told apart: log.two_owners, and no more fights", async () => {
     await using bed = await open("contested");
@@ -251,14 +295,20 @@ describe("two that would own the same capture", () => {
     const capture = "capture contested.shop";
     await using log = await openKafkaEventLog(kafka.options());
     for (let round = 1; round <= 3; round += 1) {
-      await waitFor(async () => await hasPart(service, capture), { deadlineMs: 60_000, what: "it to capture" });
+      await waitFor(async () => await hasPart(service, capture), { deadlineMs: patienceMs, what: "it to capture" });
       await using _writer = await log.openWriter("capture.contested.shop");
       await bed.source.query("INSERT INTO ledger VALUES ($1, 'x')", [round]);
-      await waitFor(async () => !(await hasPart(service, capture)), { deadlineMs: 30_000, what: "it to be fenced" });
+      await waitFor(async () => !(await hasPart(service, capture)), {
+        deadlineMs: patienceMs,
+        what: "it to be fenced",
+      });
     }
-    await waitFor(async () => await hasPart(service, capture, "failed"), { deadlineMs: 30_000, what: "it to give up" });
+    await waitFor(async () => await hasPart(service, capture, "failed"), {
+      deadlineMs: patienceMs,
+      what: "it to give up",
+    });
     expect((await partsOf(service)).find(({ part }) => part === capture)?.error?.code).toBe("log.two_owners");
     service.signal("SIGTERM");
     await service.exits(0, 15_000);
-  }, 240_000);
+  }, 600_000);
 });
