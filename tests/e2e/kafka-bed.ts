@@ -61,17 +61,26 @@ export class KafkaBed implements AsyncDisposable {
 
   /** Every event of a topic, decoded, in the order of its partitions. */
   async events(topic: string): Promise<readonly DecodedEvent[]> {
+    return (await this.records(topic)).map(({ event }) => event);
+  }
+
+  /** The same, with where each is. */
+  async records(
+    topic: string,
+  ): Promise<readonly { readonly event: DecodedEvent; readonly partition: number; readonly offset: bigint }[]> {
     await using log = await openKafkaEventLog(this.options());
     await using registry = new RemoteSchemaRegistry({ url: new Secret(this.registry.url) });
     const decoder = createEventDecoder(registry);
-    const found: DecodedEvent[] = [];
+    const found: { event: DecodedEvent; partition: number; offset: bigint }[] = [];
     const partitions = (await log.topic(topic))?.partitions ?? 0;
     for (let partition = 0; partition < partitions; partition++) {
       const place = { topic, partition };
       const { earliest, end } = await log.bounds(place);
       for (let at = earliest; at < end;) {
         const { records, next } = await log.read(place, at);
-        for (const record of records) found.push(await decoder.decode(record, place));
+        for (const record of records) {
+          found.push({ event: await decoder.decode(record, place), partition, offset: record.offset });
+        }
         at = next;
       }
     }
