@@ -4,6 +4,7 @@ import { BenchPipeline, batchRows, partitions } from "./bench-pipeline.ts";
 import { benchSchema, benchTableDdl, fillBenchTable } from "./bench-table.ts";
 import { probeLatency } from "./latency-probe.ts";
 import { parseBenchOptions } from "./options.ts";
+import { serverCpuSeconds } from "./process-usage.ts";
 import { rawAppend } from "./raw-append.ts";
 import { rawCopy } from "./raw-copy.ts";
 import { rawStream } from "./raw-stream.ts";
@@ -47,14 +48,14 @@ await sourceClient.query(benchTableDdl("rows"));
 await fillBenchTable(sourceClient, "rows", 1, rows);
 await sourceClient.query("VACUUM ANALYZE bench.rows");
 
-{
+if (options.wants("snapshot") || options.wants("drain") || options.wants("upsert")) {
   await using pipeline = await BenchPipeline.open({ ...urls, name: "bench", table: "rows" });
   await benchSnapshot(pipeline);
-  await benchDrain(pipeline);
-  await benchUpsert(pipeline);
+  if (options.wants("drain")) await benchDrain(pipeline);
+  if (options.wants("upsert")) await benchUpsert(pipeline);
 }
-await benchWhole();
-await benchLatency();
+if (options.wants("whole")) await benchWhole();
+if (options.wants("latency")) await benchLatency();
 await sourceClient.end();
 await targetClient.end();
 
@@ -119,24 +120,38 @@ async function benchDrain(pipeline: BenchPipeline): Promise<void> {
 async function benchUpsert(pipeline: BenchPipeline): Promise<void> {
   const inLog = await pipeline.logged();
   await targetClient.query(benchTableDdl("raw"));
+  const rawServer = serverCpu();
   const raw = await rawUpsert(target.url, "raw", inLog, batchRows, partitions);
+  const rawServerSeconds = rawServer();
   await targetClient.query(`DROP TABLE ${benchSchema}.raw, ${benchSchema}.raw_offsets`);
+  const server = serverCpu();
   await using run = pipeline.start("sink");
   const seconds = await pipeline.secondsUntil(async () => await pipeline.applied(), 0, inLog, run);
   const usage = run.usage();
+  const serverSeconds = server();
   report({
     bench: "log to PostgreSQL upserts",
     measured: {
       rows: inLog,
       rows_per_s: rounded(inLog / seconds),
       cpu_s_per_million: rounded((usage.cpuSeconds * 1e6) / inLog),
+      server_cpu_s_per_million: rounded((serverSeconds * 1e6) / inLog),
       peak_rss_mib: rounded(usage.peakRssMiB),
     },
-    raw: { pg_alone_rows_per_s: perSecond(raw.rows, raw.ms) },
+    raw: {
+      pg_alone_rows_per_s: perSecond(raw.rows, raw.ms),
+      server_cpu_s_per_million: rounded((rawServerSeconds * 1e6) / inLog),
+    },
     ratio: rounded(inLog / seconds / ((raw.rows * 1_000) / raw.ms)),
     mark: options.short ? 0.2 : 0.7,
     aim: "0.7 of pg alone with the same statements",
   });
+}
+
+/** CPU seconds of the target's server from now on; NaN where the system does not tell. */
+function serverCpu(): () => number {
+  const before = serverCpuSeconds(target.pid);
+  return () => (serverCpuSeconds(target.pid) ?? Number.NaN) - (before ?? Number.NaN);
 }
 
 /** Everything in one process, from the snapshot to the target. */

@@ -29,3 +29,18 @@ export function usageOf(pid: number): ProcessUsage {
     peakRssMiB: Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1_024,
   };
 }
+
+/**
+ * User and system time of a server and all its processes, those that have ended included, in seconds; null where the
+ * system does not tell.
+ */
+export function serverCpuSeconds(pid: number | undefined): number | null {
+  if (process.platform !== "linux" || pid === undefined) return null;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+  const ticks = [String(pid), ...children].map((each) => {
+    const stat = readFileSync(`/proc/${each}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  });
+  return ticks.reduce((sum, each) => sum + each, 0) / ticksPerSecond;
+}

@@ -6,8 +6,8 @@ export const deliveryGuards: readonly Guard[] = [
     name: "two partial changes do not make a whole row",
     invariant: "I4",
     file: "libs/delivery/src/collapse.ts",
-    find: "outcome.partial = earlier === null || outcome.partial;",
-    replace: "outcome.partial = earlier === null;",
+    find: "partial: known.partial,",
+    replace: "partial: false,",
     test: {
       file: "libs/delivery/src/collapse.test.ts",
       title: "I4: changes folded in batches of any size end in the same rows and requests as one by one",
@@ -17,7 +17,7 @@ export const deliveryGuards: readonly Guard[] = [
     name: "an unchanged column is filled from the earlier change",
     invariant: "I4",
     file: "libs/delivery/src/collapse.ts",
-    find: "filled(event.row, earlier)",
+    find: "filled(event.row, known.row)",
     replace: "event.row",
     test: {
       file: "libs/delivery/src/collapse.test.ts",
@@ -28,8 +28,8 @@ export const deliveryGuards: readonly Guard[] = [
     name: "a delete settles an earlier request",
     invariant: "I3",
     file: "libs/delivery/src/collapse.ts",
-    find: "if (!partial || deleted !== null) yield keyId",
-    replace: "if (!partial) yield keyId",
+    find: 'if (!outcome.partial || ("deleted" in outcome && outcome.deleted !== null)) yield keyId',
+    replace: "if (!outcome.partial) yield keyId",
     test: {
       file: "libs/delivery/src/collapse.test.ts",
       title: "I3: a delete settles an earlier request, whatever comes after it",
@@ -171,8 +171,8 @@ export const deliveryGuards: readonly Guard[] = [
     name: "a key parked meanwhile is taken out of the next batch",
     invariant: "I4",
     file: "libs/delivery/src/change-batch.ts",
-    find: "if (this.#sorted.version !== this.#parkedKeys.version) {",
-    replace: "if (this.#sorted.version > this.#parkedKeys.version) {",
+    find: "if (this.#sorting.version !== this.#parkedKeys.version)",
+    replace: "if (this.#sorting.version > this.#parkedKeys.version)",
     test: {
       file: "libs/delivery/src/delivery-errors.postgres.test.ts",
       title: "I4, I6: quarantine parks its key and all its later changes; every other row is applied",
@@ -183,10 +183,32 @@ export const deliveryGuards: readonly Guard[] = [
     invariant: "I3",
     file: "libs/delivery/src/record-intake.ts",
     find: "this.#open.stop = error;",
-    replace: "this.#advance(0); if (error === null) this.#open.stop = error;",
+    replace: "this.#advance(); if (error === null) this.#open.stop = error;",
     test: {
       file: "libs/delivery/src/delivery-errors.postgres.test.ts",
       title: "I3: a damaged record stops its table before it, and names its place; the others go on",
+    },
+  },
+  {
+    name: "nothing is applied beyond a row that cannot be read",
+    invariant: "I3",
+    file: "libs/delivery/src/batch-applier.ts",
+    find: "throw new TableStop(error.error, false);",
+    replace: "this.#moveTo(batch.next); return this.#attempt(this.#part([], batch.next + 1n));",
+    test: {
+      file: "libs/delivery/src/delivery-errors.postgres.test.ts",
+      title: "I3: a cell that cannot be read stops its table before it, also beside a row that is refused",
+    },
+  },
+  {
+    name: "what lies before a row that cannot be read is applied",
+    invariant: "I3",
+    file: "libs/delivery/src/batch-applier.ts",
+    find: "const part = unreadable ? batch.readablePart() : null;",
+    replace: "const part = unreadable ? this.#part([], batch.next) : null;",
+    test: {
+      file: "libs/delivery/src/delivery-errors.postgres.test.ts",
+      title: "I3: a cell that cannot be read stops its table before it, also beside a row that is refused",
     },
   },
   {

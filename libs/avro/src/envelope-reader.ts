@@ -30,10 +30,13 @@ export interface ChangeEvent {
   readonly rFollows: string | null;
 }
 
+/** What an envelope says beside its rows, and where those begin in it: -1 for null. */
 interface Draft {
   op: string;
+  /** Where the row begins that the event is about. */
+  rowAt: number;
   beforeAt: number;
-  after: Value[] | null;
+  afterAt: number;
   tsMs: Value;
   tsUs: Value;
   txId: Value;
@@ -42,6 +45,9 @@ interface Draft {
 }
 
 type Step = (reader: ByteReader, draft: Draft) => void;
+
+/** An envelope whose structure was found whole, its rows passed over. */
+export type ScannedEnvelope = Readonly<Draft> & { readonly op: Operation };
 
 /** Reads envelopes of one writer's schema. */
 export class EnvelopeReader {
@@ -70,12 +76,13 @@ export class EnvelopeReader {
     return table;
   }
 
-  /** @throws CorruptBytes */
-  read(reader: ByteReader, schema: TableSchema, key: Row, headers: LogHeaders): ChangeEvent {
+  /** @throws CorruptBytes, UnknownOperation */
+  scan(reader: ByteReader): ScannedEnvelope {
     const draft: Draft = {
       op: "",
+      rowAt: -1,
       beforeAt: -1,
-      after: null,
+      afterAt: -1,
       tsMs: null,
       tsUs: null,
       txId: null,
@@ -85,12 +92,32 @@ export class EnvelopeReader {
     const steps = this.#steps;
     for (let i = 0; i < steps.length; i += 1) (steps[i] as Step)(reader, draft);
     reader.finish();
-    const { op, after } = draft;
+    const { op, beforeAt, afterAt } = draft;
     if (op !== "c" && op !== "u" && op !== "d" && op !== "r") throw new UnknownOperation(op);
-    const before = this.#before(reader, draft, op);
+    draft.rowAt = op === "d" ? beforeAt : afterAt;
+    if (draft.rowAt < 0 || (op === "d") !== afterAt < 0) throw new CorruptBytes("a row is missing");
+    return draft as ScannedEnvelope;
+  }
+
+  /**
+   * The row at a place that `scan` found, alone.
+   * @throws CorruptBytes
+   */
+  row(reader: ByteReader, rowAt: number, headers: LogHeaders): Row {
+    reader.at = rowAt;
+    const row = this.#row.read(reader);
+    this.#absent.restore(headers, row, null);
+    return row;
+  }
+
+  /** @throws CorruptBytes, UnknownOperation */
+  read(reader: ByteReader, schema: TableSchema, key: Row, headers: LogHeaders): ChangeEvent {
+    const scanned = this.scan(reader);
+    const { op, beforeAt, afterAt, txId, lsn, snapshot } = scanned;
+    const before = beforeAt < 0 || (op !== "d" && !this.#withBefore) ? null : this.#cells(reader, beforeAt);
+    const after = afterAt < 0 ? null : this.#cells(reader, afterAt);
     const row = op === "d" ? before : after;
-    if (row === null || (op === "d") !== (after === null)) throw new CorruptBytes("a row is missing");
-    this.#absent.restore(headers, row, before);
+    if (row !== null) this.#absent.restore(headers, row, before);
     return {
       kind: "change",
       op,
@@ -98,18 +125,16 @@ export class EnvelopeReader {
       key,
       before,
       after,
-      tsUs: draft.tsUs === null ? Number(draft.tsMs) * 1000 : Number(draft.tsUs),
-      txId: integerOf(draft.txId),
-      lsn: integerOf(draft.lsn),
-      snapshot: typeof draft.snapshot === "string" ? draft.snapshot : "false",
+      tsUs: commitTsUs(scanned),
+      txId: integerOf(txId),
+      lsn: integerOf(lsn),
+      snapshot: typeof snapshot === "string" ? snapshot : "false",
       rFollows: headers[headerNames.rFollows] ?? null,
     };
   }
 
-  /** The old row is passed over at first: whether it is wanted is known only at the end of the envelope. */
-  #before(reader: ByteReader, { beforeAt }: Draft, op: Operation): Value[] | null {
-    if (beforeAt < 0 || (op !== "d" && !this.#withBefore)) return null;
-    reader.at = beforeAt;
+  #cells(reader: ByteReader, at: number): Value[] {
+    reader.at = at;
     return this.#row.read(reader);
   }
 
@@ -125,10 +150,12 @@ export class EnvelopeReader {
         };
       }
       case "after": {
-        const row = this.#row;
+        const skip = skipper(rowNode(node));
         const rowBranch = rowBranchOf(node);
         return (reader, draft) => {
-          if (reader.int() === rowBranch) draft.after = row.read(reader);
+          if (reader.int() !== rowBranch) return;
+          draft.afterAt = reader.at;
+          skip(reader);
         };
       }
       case "op":
@@ -141,6 +168,11 @@ export class EnvelopeReader {
         return skipper(node);
     }
   }
+}
+
+/** Commit time in microseconds since the epoch: Debezium before 2.6 gives milliseconds only. */
+export function commitTsUs({ tsUs, tsMs }: ScannedEnvelope): number {
+  return tsUs === null ? Number(tsMs) * 1000 : Number(tsUs);
 }
 
 /** An operation that is not one of a row. */

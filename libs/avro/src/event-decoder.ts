@@ -1,9 +1,11 @@
 import { DataTraceError, type Row, type SchemaRegistry, type StoredRecord, type TopicPartition } from "@datatrace/core";
 import { ByteReader, CorruptBytes } from "./byte-reader.ts";
 import { type ChangeEvent, EnvelopeReader, UnknownOperation } from "./envelope-reader.ts";
+import { type EventOutline, type OutlineContext, ScannedChange } from "./event-outline.ts";
 import { type ReadKey, readKey } from "./read-schemas.ts";
 import { schemaText } from "./registered-schemas.ts";
 import { CellsReader } from "./row-reader.ts";
+import { type Skip, skipper } from "./skip.ts";
 import { magicByte, wireHeaderBytes } from "./wire-format.ts";
 
 /** Follows each delete: the same key and no value. Nothing is left to do for a sink that has applied the delete. */
@@ -25,6 +27,11 @@ export interface EventDecoder {
    * `registry.schema_unknown`, `source.truncate_unsupported`.
    */
   decode(record: StoredRecord, at: TopicPartition, signal?: AbortSignal): DecodedEvent | Promise<DecodedEvent>;
+  /**
+   * As `decode`, with the row left where it is until it is asked for. The record's structure is checked here; a text
+   * that is not UTF-8, and what else only reading a cell can show, is found by `row()`. Keeps the record.
+   */
+  outline(record: StoredRecord, at: TopicPartition, signal?: AbortSignal): EventOutline | Promise<EventOutline>;
 }
 
 export interface EventDecoderOptions {
@@ -40,7 +47,18 @@ export function createEventDecoder(registry: SchemaRegistry, options: EventDecod
 interface KeyReader {
   readonly schema: ReadKey;
   readonly cells: CellsReader;
+  readonly skip: Skip;
 }
+
+/** Reads a record whose schemas are known. `key` and `value` are its own: a log may make them anew with each look. */
+type Read<T> = (
+  record: StoredRecord,
+  key: Uint8Array | null,
+  value: Uint8Array | null,
+  keyReader: KeyReader | null,
+  envelope: EnvelopeReader | null,
+  at: TopicPartition,
+) => T;
 
 const noCells: Row = Object.freeze([]);
 
@@ -50,6 +68,12 @@ class CachingEventDecoder implements EventDecoder {
   readonly #keys = new Map<number, KeyReader>();
   readonly #envelopes = new Map<number, EnvelopeReader>();
   readonly #reader = new ByteReader();
+  readonly #reading: Read<DecodedEvent> = (record, key, value, keyReader, envelope) =>
+    this.#read(record, key, value, keyReader, envelope);
+  readonly #outlining: Read<EventOutline> = (record, key, value, keyReader, envelope, at) =>
+    this.#outline(record, key, value, keyReader, envelope, at);
+  /** Of the last outline: mostly the next is of the same partition and schemas. */
+  #last: (OutlineContext & { readonly key: KeyReader | null; readonly at: TopicPartition }) | null = null;
 
   constructor(registry: SchemaRegistry, withBefore: boolean) {
     this.#registry = registry;
@@ -57,30 +81,77 @@ class CachingEventDecoder implements EventDecoder {
   }
 
   decode(record: StoredRecord, at: TopicPartition, signal?: AbortSignal): DecodedEvent | Promise<DecodedEvent> {
+    return this.#withReaders(record, at, signal, this.#reading);
+  }
+
+  outline(record: StoredRecord, at: TopicPartition, signal?: AbortSignal): EventOutline | Promise<EventOutline> {
+    return this.#withReaders(record, at, signal, this.#outlining);
+  }
+
+  /** Calls at once when both schemas are known. */
+  #withReaders<T>(
+    record: StoredRecord,
+    at: TopicPartition,
+    signal: AbortSignal | undefined,
+    read: Read<T>,
+  ): T | Promise<T> {
     try {
       const { key, value } = record;
       const keyReader = key === null ? null : this.#keys.get(schemaIdOf(key));
       const envelope = value === null ? null : this.#envelopes.get(schemaIdOf(value));
-      if (keyReader === undefined || envelope === undefined) return this.#load(record, at, signal);
-      return this.#read(record, keyReader, envelope);
+      if (keyReader === undefined || envelope === undefined) return this.#load(record, at, signal, read);
+      return read(record, key, value, keyReader, envelope, at);
     } catch (error) {
       throw located(error, record, at);
     }
   }
 
-  async #load(record: StoredRecord, at: TopicPartition, signal: AbortSignal | undefined): Promise<DecodedEvent> {
+  async #load<T>(record: StoredRecord, at: TopicPartition, signal: AbortSignal | undefined, read: Read<T>): Promise<T> {
     try {
       const { key, value } = record;
       const keyReader = key === null ? null : await this.#keyReader(schemaIdOf(key), signal);
       const envelope = value === null ? null : await this.#envelope(schemaIdOf(value), signal);
-      return this.#read(record, keyReader, envelope);
+      return read(record, key, value, keyReader, envelope, at);
     } catch (error) {
       throw located(error, record, at);
     }
   }
 
+  #outline(
+    record: StoredRecord,
+    key: Uint8Array | null,
+    value: Uint8Array | null,
+    keyReader: KeyReader | null,
+    envelope: EnvelopeReader | null,
+    at: TopicPartition,
+  ): EventOutline {
+    const reader = this.#reader;
+    if (key !== null && keyReader !== null) {
+      reader.begin(key, wireHeaderBytes);
+      keyReader.skip(reader);
+      reader.finish();
+    }
+    if (value === null || envelope === null) return { kind: "tombstone", sizeBytes: key?.length ?? 0 };
+    reader.begin(value, wireHeaderBytes);
+    const scanned = envelope.scan(reader);
+    return new ScannedChange(record, key, value, scanned, this.#context(keyReader, envelope, at));
+  }
+
+  #context(key: KeyReader | null, envelope: EnvelopeReader, at: TopicPartition): OutlineContext {
+    let context = this.#last;
+    if (context === null || context.key !== key || context.envelope !== envelope || context.at !== at) {
+      const schema = envelope.table(key?.schema ?? null);
+      const where = (error: unknown, record: StoredRecord): unknown => located(error, record, at);
+      context = { key, at, envelope, schema, reader: this.#reader, located: where };
+      this.#last = context;
+    }
+    return context;
+  }
+
   #read(
-    { key, value, headers }: StoredRecord,
+    { headers }: StoredRecord,
+    key: Uint8Array | null,
+    value: Uint8Array | null,
     keyReader: KeyReader | null,
     envelope: EnvelopeReader | null,
   ): DecodedEvent {
@@ -101,7 +172,11 @@ class CachingEventDecoder implements EventDecoder {
     let reader = this.#keys.get(id);
     if (reader === undefined) {
       const schema = readKey(text);
-      reader = { schema, cells: new CellsReader(schema.fields, schema.columns) };
+      const skips = schema.fields.map(({ node }) => skipper(node));
+      const skip: Skip = (bytes) => {
+        for (const each of skips) each(bytes);
+      };
+      reader = { schema, cells: new CellsReader(schema.fields, schema.columns), skip };
       this.#keys.set(id, reader);
     }
     return reader;

@@ -89,6 +89,8 @@ export type ReaderEvent =
       readonly kind: "batch";
       readonly records: readonly StoredRecord[];
       readonly next: bigint;
+      /** About what the records hold in memory. */
+      readonly sizeBytes: number;
     } & TopicPartition);
 
 /**

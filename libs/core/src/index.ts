@@ -44,6 +44,7 @@ export type { Invariant } from "./invariants.ts";
 export type { LogFields, Logger } from "./logger.ts";
 export { parsePublishedTable, publishedTableKey } from "./published-table.ts";
 export type { PublishedTable, TablePhase } from "./published-table.ts";
+export { sizeOfRecords } from "./record-size.ts";
 export { parseRereadMessageKey, rereadMessageKey, rereadMessageValue } from "./reread-message.ts";
 export type { RowReader, TextRow } from "./row-reader.ts";
 export { SourceText, UNCHANGED } from "./row.ts";
@@ -58,6 +59,7 @@ export type {
   PartitionProgress,
   QuarantineEntry,
   RereadRequest,
+  Rows,
   Sink,
   TableChanges,
   TableExistsStrategy,

@@ -35,13 +35,22 @@ export interface PartialUpdate {
   readonly ask: boolean;
 }
 
+/**
+ * Rows that may be made at the moment when they are looked at, and must not be kept beyond it: thousands of them wait
+ * in memory as bytes of the log. A list of rows is one, too. A look may throw `log.corrupt`.
+ */
+export interface Rows extends Iterable<Row> {
+  readonly length: number;
+  slice(start: number, end: number): readonly Row[];
+}
+
 /** Changes of one table, at most one per key: the last of each. Deletes and upserts of different keys commute. */
 export interface TableChanges {
   readonly target: TableName;
   readonly schema: TableSchema;
   /** Full-width rows of which only the key cells count. Applied first. */
-  readonly deletes: readonly Row[];
-  readonly upserts: readonly Row[];
+  readonly deletes: Rows;
+  readonly upserts: Rows;
   readonly partials: readonly PartialUpdate[];
 }
 

@@ -79,7 +79,7 @@ export class BatchApplier {
    * that only fail when folded together (a unique value passed on from row to row) fit on the way down.
    */
   async #applyOrSplit(batch: ChangeBatch): Promise<Applied> {
-    const rejection = await this.#attempt(batch);
+    const rejection = await this.#attemptReadable(batch);
     if (typeof rejection === "string") return rejection;
     // Only rows that were tried can be to blame.
     const tried = batch.events.length - batch.changes().parked.length;
@@ -148,12 +148,25 @@ export class BatchApplier {
     return "applied";
   }
 
+  /** A row that cannot be read is found when its statement is made: what lies before it is still applied. */
+  async #attemptReadable(batch: ChangeBatch): Promise<Applied | Rejection> {
+    try {
+      return await this.#attempt(batch);
+    } catch (error) {
+      const unreadable = error instanceof TableStop && error.error.code === "log.corrupt";
+      const part = unreadable ? batch.readablePart() : null;
+      if (!unreadable || part === null) throw error;
+      if ((await this.#applyOrSplit(part)) === "stale") return "stale";
+      throw new TableStop(error.error, false);
+    }
+  }
+
   /** Applies the batch as one piece. */
   async #attempt(batch: ChangeBatch): Promise<Applied | Rejection> {
     const { schema } = batch;
-    const { collapse, parked } = batch.changes();
+    const { collapsed, parked } = batch.changes();
     const entries = parked.map((event) => this.#entry(event, "sink.key_parked", "", "parked"));
-    const changes = schema === null ? null : { target: this.#table.target, schema, ...collapse.changes() };
+    const changes = schema === null ? null : { target: this.#table.target, schema, ...collapsed };
     const work = this.#work(batch.next, isEmpty(changes) ? null : changes, entries, this.#answered(batch));
     const outcome = await this.#patiently(work);
     if (outcome.kind === "stale") return "stale";
@@ -208,7 +221,7 @@ export class BatchApplier {
     const { rereads } = this.#context;
     if (!rereads.hasOpen(batch.topic)) return [];
     const done: RereadRequest[] = [];
-    for (const keyId of batch.changes().collapse.settledKeys()) {
+    for (const keyId of batch.changes().settledKeys) {
       const request = rereads.find(batch.topic, keyId);
       if (request !== null) done.push(request);
     }

@@ -86,8 +86,8 @@ test("a full row forgets a delete before it, and a partial one does not", () => 
   collapse.add(event("b", { kind: "delete", row: ["b", null], ask: true }));
   collapse.add(event("b", { kind: "upsert", row: ["b", UNCHANGED], ask: true }));
   const { deletes, upserts, partials } = collapse.changes();
-  expect(deletes).toEqual([["b", null]]);
-  expect(upserts).toEqual([["a", 1]]);
+  expect([...deletes]).toEqual([["b", null]]);
+  expect([...upserts]).toEqual([["a", 1]]);
   expect(partials.map(({ row }) => row)).toEqual([["b", UNCHANGED]]);
 });
 
@@ -104,5 +104,7 @@ test("one row is left of a key, whatever happened to it", () => {
   for (let turn = 0; turn < 100; turn += 1) {
     collapse.add(event("a", { kind: "upsert", row: ["a", turn], ask: true }));
   }
-  expect(collapse.changes()).toEqual({ deletes: [], upserts: [["a", 99]], partials: [] });
+  const { deletes, upserts, partials } = collapse.changes();
+  expect([[...deletes], upserts.slice(0, 5), partials]).toEqual([[], [["a", 99]], []]);
+  expect([deletes.length, upserts.length]).toEqual([0, 1]);
 });

@@ -1,22 +1,25 @@
 import { UNCHANGED } from "@datatrace/core";
-import type { PartialUpdate, Row, Value } from "@datatrace/core";
+import type { PartialUpdate, Row, Rows, Value } from "@datatrace/core";
 import type { RowEvent } from "./row-event.ts";
 
-/** What is left of all changes of one key: at most one row to write, and whether the key is deleted before that. */
-interface KeyOutcome {
+/** What is left of several changes of one key, the last of which is partial. */
+interface Folded {
   readonly key: Uint8Array;
-  /** A delete came, and nothing full came after it. */
-  deleted: Row | null;
-  /** The row to write, complete or with `UNCHANGED` cells; null after a delete. */
-  row: Row | null;
-  partial: boolean;
-  ask: boolean;
+  /** The delete that came before, with nothing full after it. */
+  readonly deleted: RowEvent | null;
+  /** The row to write, with `UNCHANGED` cells while it is partial. */
+  readonly row: Row;
+  readonly partial: boolean;
+  readonly ask: boolean;
 }
+
+/** A change that stands for all of its key before it, or what several came to. */
+type KeyOutcome = RowEvent | Folded;
 
 /** Changes of one partition, at most one of each key, ready for `TableChanges`. */
 export interface CollapsedChanges {
-  readonly deletes: readonly Row[];
-  readonly upserts: readonly Row[];
+  readonly deletes: Rows;
+  readonly upserts: Rows;
   readonly partials: readonly PartialUpdate[];
 }
 
@@ -38,47 +41,75 @@ export class Collapse {
     this.#topic = topic;
   }
 
+  /** Takes no row apart unless it is partial and follows another of its key. */
   add(event: RowEvent): void {
-    const known = this.#keys.get(event.keyId);
-    const outcome = known ?? { key: event.key, deleted: null, row: null, partial: false, ask: false };
-    if (known === undefined) this.#keys.set(event.keyId, outcome);
-    if (event.kind === "delete") {
-      outcome.deleted = event.row;
-      outcome.row = null;
-      outcome.partial = false;
-      outcome.ask = false;
-      return;
-    }
-    if (!event.partial) {
-      outcome.deleted = null;
-      outcome.row = event.row;
-      outcome.partial = false;
-      outcome.ask = false;
-      return;
-    }
-    const earlier = outcome.row;
-    // Only a full row makes it whole: two partial ones that complete each other still need a row to be there.
-    outcome.partial = earlier === null || outcome.partial;
-    outcome.row = earlier === null ? event.row : filled(event.row, earlier);
-    // Of two partial changes each would have asked for itself.
-    outcome.ask = outcome.partial && (outcome.ask || event.ask);
+    const known = event.kind === "upsert" && event.partial ? this.#keys.get(event.keyId) : undefined;
+    this.#keys.set(event.keyId, known === undefined ? event : folded(known, event));
   }
 
   /** Identities of the keys for which a request made earlier is answered by a full row, or pointless after a delete. */
   *settledKeys(): Iterable<string> {
-    for (const [keyId, { deleted, partial }] of this.#keys) if (!partial || deleted !== null) yield keyId;
+    for (const [keyId, outcome] of this.#keys) {
+      if (!outcome.partial || ("deleted" in outcome && outcome.deleted !== null)) yield keyId;
+    }
   }
 
+  /** Whole rows are decoded when they are looked at. @throws what `RowEvent.row` throws, for a partial row */
   changes(): CollapsedChanges {
-    const deletes: Row[] = [];
-    const upserts: Row[] = [];
+    const deletes = new OutcomeRows();
+    const upserts = new OutcomeRows();
     const partials: PartialUpdate[] = [];
-    for (const { key, deleted, row, partial, ask } of this.#keys.values()) {
-      if (deleted !== null) deletes.push(deleted);
-      if (row === null) continue;
-      if (partial) partials.push({ row, topic: this.#topic, key, ask });
-      else upserts.push(row);
+    for (const outcome of this.#keys.values()) {
+      if ("kind" in outcome && outcome.kind === "delete") {
+        deletes.add(outcome);
+        continue;
+      }
+      if ("deleted" in outcome && outcome.deleted !== null) deletes.add(outcome.deleted);
+      if (!outcome.partial) {
+        upserts.add(outcome);
+        continue;
+      }
+      const { key, row, ask } = outcome;
+      partials.push({ row, topic: this.#topic, key, ask });
     }
     return { deletes, upserts, partials };
   }
+}
+
+/** The row of each, made with each look. */
+class OutcomeRows implements Rows {
+  readonly #outcomes: { readonly row: Row }[] = [];
+
+  get length(): number {
+    return this.#outcomes.length;
+  }
+
+  add(outcome: { readonly row: Row }): void {
+    this.#outcomes.push(outcome);
+  }
+
+  slice(start: number, end: number): readonly Row[] {
+    return this.#outcomes.slice(start, end).map(({ row }) => row);
+  }
+
+  *[Symbol.iterator](): Iterator<Row> {
+    for (const { row } of this.#outcomes) yield row;
+  }
+}
+
+/** A partial change after what is known of its key. */
+function folded(known: KeyOutcome, event: RowEvent): Folded {
+  const { key } = known;
+  if ("kind" in known && known.kind === "delete") {
+    return { key, deleted: known, row: event.row, partial: true, ask: event.ask };
+  }
+  return {
+    key,
+    deleted: "deleted" in known ? known.deleted : null,
+    row: filled(event.row, known.row),
+    // Only a full row makes it whole: two partial ones that complete each other still need a row to be there.
+    partial: known.partial,
+    // Of two partial changes each would have asked for itself.
+    ask: known.partial && (known.ask || event.ask),
+  };
 }

@@ -293,6 +293,43 @@ describe("a table that cannot go on", () => {
     expect(line?.fields).toMatchObject({ topic: items.topic, partition: 0, code: "log.corrupt", offset: "2" });
   });
 
+  test("I3: a cell that cannot be read stops its table before it, also beside a row that is refused", async () => {
+    await using bed = await openBed();
+    const { items, orders } = await strictTables(bed);
+    const records = await items.records([
+      insert(item(1)),
+      insert(bad(2)),
+      insert(item(3)),
+      insert(item(4, "unreadable")),
+      insert(item(5)),
+      insert(bad(6)),
+    ]);
+    const place = records[3]?.value ?? Buffer.of();
+    // The record stays whole: its text is no UTF-8 any more.
+    place[Buffer.from(place).indexOf("unreadable")] = 0xff;
+    await bed.write(records);
+    await using running = bed.start();
+    await tableFails(running, "items", "log.corrupt");
+    await running.applied(await orders.append([insert(item(1))]));
+    expect(await bed.rows()).toEqual([item(0), item(1), item(3)]);
+    expect(await bed.quarantine()).toEqual(["parked sink.row_rejected id=2"]);
+    expect(await stored(bed, items)).toBe(4n);
+    const [line] = bed.logger.of("table stopped");
+    expect(line?.fields).toMatchObject({ topic: items.topic, partition: 0, code: "log.corrupt", offset: "4" });
+  });
+
+  test("a cell that cannot be read and is replaced within its batch does no harm", async () => {
+    await using bed = await openBed();
+    const { items } = await strictTables(bed);
+    const records = await items.records([insert(item(1, "unreadable")), update(item(1, "readable"))]);
+    const place = records[0]?.value ?? Buffer.of();
+    place[Buffer.from(place).indexOf("unreadable")] = 0xff;
+    const ends = await bed.write(records);
+    await using running = bed.start();
+    await running.applied(ends);
+    expect(await bed.rows()).toEqual([item(0), item(1, "readable")]);
+  });
+
   test("I3: an offset that the log does not have stops the table, and nothing is skipped", async () => {
     await using bed = await openBed();
     const { items, orders } = await strictTables(bed);

@@ -61,8 +61,8 @@ export class PartitionDelivery {
   }
 
   /** What the reader has fetched. */
-  receive(records: readonly StoredRecord[], next: bigint): void {
-    this.#intake?.push(records, next);
+  receive(records: readonly StoredRecord[], next: bigint, sizeBytes: number): void {
+    this.#intake?.push(records, next, sizeBytes);
   }
 
   /** The reader cannot go on with this partition. */

@@ -1,9 +1,8 @@
-import { DataTraceError, UNCHANGED, headers } from "@datatrace/core";
 import type { StoredRecord, TopicPartition } from "@datatrace/core";
-import { keyIdentity } from "@datatrace/avro";
-import type { ChangeEvent, DecodedEvent, EventDecoder } from "@datatrace/avro";
+import type { EventDecoder, EventOutline } from "@datatrace/avro";
 import { ChangeBatch } from "./change-batch.ts";
 import type { ParkedKeys } from "./change-batch.ts";
+import { LoggedRowEvent } from "./row-event.ts";
 import type { RowEvent } from "./row-event.ts";
 
 export interface IntakeOptions {
@@ -24,6 +23,8 @@ export interface IntakeOptions {
 interface Fetched {
   readonly records: readonly StoredRecord[];
   readonly next: bigint;
+  /** What one of them holds in memory, on average. */
+  readonly recordBytes: number;
 }
 
 /** Bytes of records that one batch holds at most: large rows make small batches. */
@@ -32,8 +33,8 @@ const batchBytes = 4 * 1024 * 1024;
 const recordOverheadBytes = 200;
 
 /**
- * Turns what is fetched of one partition into batches: decodes while there is room in the open batch, also while the
- * last one is being applied. Bounded: what has no room stays undecoded, and beyond a limit unfetched.
+ * Turns what is fetched of one partition into batches: looks through records while there is room in the open batch,
+ * also while the last one is being applied. Bounded: what has no room is not looked at, and beyond a limit not fetched.
  */
 export class RecordIntake {
   readonly #options: IntakeOptions;
@@ -43,9 +44,9 @@ export class RecordIntake {
   #queuedBytes = 0;
   #paused = false;
   #open: ChangeBatch;
-  /** Decoded, but of another version of the table than the open batch. */
+  /** Of another version of the table than the open batch. */
   #held: { readonly event: RowEvent; readonly sizeBytes: number } | null = null;
-  #decoding = false;
+  #waiting = false;
   /** Where the last batch that was taken ends. */
   #taken: bigint;
   #wake: (() => void) | null = null;
@@ -61,9 +62,11 @@ export class RecordIntake {
     return this.#open.events[0]?.commitTsUs ?? null;
   }
 
-  push(records: readonly StoredRecord[], next: bigint): void {
-    this.#queue.push({ records, next });
-    for (const record of records) this.#queuedBytes += sizeOf(record);
+  /** `sizeBytes`: what the records hold in memory. */
+  push(records: readonly StoredRecord[], next: bigint, sizeBytes: number): void {
+    const recordBytes = sizeBytes / Math.max(1, records.length) + recordOverheadBytes;
+    this.#queue.push({ records, next, recordBytes });
+    this.#queuedBytes += recordBytes * records.length;
     if (this.#queuedBytes > this.#options.queueBytes && !this.#paused) {
       this.#paused = true;
       this.#options.pause();
@@ -87,51 +90,51 @@ export class RecordIntake {
     }
   }
 
-  /** Decodes until the open batch is full. */
+  /** Looks at records until the open batch is full. */
   fill(): void {
-    if (this.#decoding || this.#options.signal.aborted) return;
+    if (this.#waiting || this.#options.signal.aborted) return;
     const { at, decoder, signal } = this.#options;
     if (!this.#placeHeld()) return;
     for (;;) {
       if (this.#isFull()) break;
       const record = this.#peek();
       if (record === null) break;
-      let decoded: DecodedEvent | Promise<DecodedEvent>;
       try {
-        decoded = decoder.decode(record, at, signal);
+        const outline = decoder.outline(record, at, signal);
+        if (outline instanceof Promise) {
+          this.#waiting = true;
+          void this.#await(outline);
+          break;
+        }
+        if (!this.#accept(outline)) break;
       } catch (error) {
         this.#refuse(error);
         break;
       }
-      if (decoded instanceof Promise) {
-        this.#decoding = true;
-        void this.#await(record, decoded);
-        break;
-      }
-      if (!this.#accept(record, decoded)) break;
     }
     this.#wake?.();
   }
 
-  async #await(record: StoredRecord, decoding: Promise<DecodedEvent>): Promise<void> {
+  /** The registry is asked. */
+  async #await(looking: Promise<EventOutline>): Promise<void> {
     try {
-      this.#accept(record, await decoding);
+      this.#accept(await looking);
     } catch (error) {
       this.#refuse(error);
     }
-    this.#decoding = false;
+    this.#waiting = false;
     this.fill();
   }
 
   /** False when the open batch has to be taken first. */
-  #accept(record: StoredRecord, decoded: DecodedEvent): boolean {
-    const sizeBytes = sizeOf(record);
-    if (decoded.kind === "tombstone") {
-      this.#advance(sizeBytes);
+  #accept(outline: EventOutline): boolean {
+    const { delivery, at } = this.#options;
+    if (outline.kind === "tombstone") {
+      this.#advance();
       return true;
     }
-    const event = this.#rowEvent(record, decoded);
-    this.#held = { event, sizeBytes };
+    const event = new LoggedRowEvent(outline, at.topic, delivery);
+    this.#held = { event, sizeBytes: outline.sizeBytes + recordOverheadBytes };
     return this.#placeHeld();
   }
 
@@ -143,34 +146,11 @@ export class RecordIntake {
     if (schema !== null && schema !== event.schema) return false;
     this.#held = null;
     this.#open.add(event, sizeBytes);
-    this.#advance(sizeBytes);
+    this.#advance();
     return true;
   }
 
-  #rowEvent(record: StoredRecord, decoded: ChangeEvent): RowEvent {
-    const { key } = record;
-    const { delivery, at } = this.#options;
-    if (key === null || decoded.schema.key.length === 0) {
-      throw new DataTraceError("source.table_without_key", { detail: { topic: at.topic } });
-    }
-    const isDelete = decoded.op === "d";
-    const row = (isDelete ? decoded.before : decoded.after) ?? [];
-    const follows = decoded.rFollows;
-    return {
-      offset: record.offset,
-      kind: isDelete ? "delete" : "upsert",
-      schema: decoded.schema,
-      row,
-      partial: !isDelete && record.headers[headers.unchanged] !== undefined && row.includes(UNCHANGED),
-      keyId: keyIdentity(key),
-      key,
-      ask: follows === null || (follows !== "*" && !follows.split(",").includes(delivery)),
-      commitTsUs: decoded.op === "r" ? null : decoded.tsUs,
-      record,
-    };
-  }
-
-  /** Nothing can be decoded beyond this record: what lies before it is still applied. */
+  /** Nothing can be read beyond this record: what lies before it is still applied. */
   #refuse(error: unknown): void {
     if (this.#options.signal.aborted) return;
     this.#open.stop = error;
@@ -195,11 +175,11 @@ export class RecordIntake {
   }
 
   /** The first of the queue is in the open batch, or needs no place there. */
-  #advance(sizeBytes: number): void {
+  #advance(): void {
     const [fetched] = this.#queue;
     if (fetched === undefined) return;
     this.#place += 1;
-    this.#queuedBytes -= sizeBytes;
+    this.#queuedBytes -= fetched.recordBytes;
     const following = fetched.records[this.#place];
     this.#open.moveTo(following?.offset ?? fetched.next);
     if (following === undefined) {
@@ -222,8 +202,4 @@ export class RecordIntake {
     signal.removeEventListener("abort", wake);
     this.#wake = null;
   }
-}
-
-function sizeOf({ key, value }: StoredRecord): number {
-  return (key?.length ?? 0) + (value?.length ?? 0) + recordOverheadBytes;
 }

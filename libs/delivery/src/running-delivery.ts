@@ -216,7 +216,7 @@ export class RunningDelivery implements Delivery {
         }
         return;
       case "batch":
-        this.#partitions.get(placeOf(event))?.receive(event.records, event.next);
+        this.#partitions.get(placeOf(event))?.receive(event.records, event.next, event.sizeBytes);
     }
   }
 

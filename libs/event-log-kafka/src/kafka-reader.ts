@@ -1,4 +1,4 @@
-import { DataTraceError, invariant } from "@datatrace/core";
+import { DataTraceError, invariant, sizeOfRecords } from "@datatrace/core";
 import type { LogReader, ReaderEvent, TopicPartition } from "@datatrace/core";
 
 import type { Cluster } from "./cluster.ts";
@@ -162,7 +162,7 @@ export class KafkaReader implements LogReader {
       // To the end of the line, so that no partition is always the first to be served.
       this.#held.delete(name);
       this.#held.set(name, held);
-      events.push({ kind: "batch", ...held.place, records: part, next });
+      events.push({ kind: "batch", ...held.place, records: part, next, sizeBytes: sizeOfRecords(part) });
     }
     return events;
   }

@@ -16,6 +16,8 @@ export class FetchDesk {
   readonly #reads: ReadStore;
   readonly #send: (message: FromWorker, transfer: ArrayBuffer[]) => void;
   readonly #desks = new Map<string, Desk>();
+  /** When records were last sent, on the clock of `performance.now()`. */
+  lastAnswerMs = Number.NEGATIVE_INFINITY;
 
   constructor(log: SqliteFile, reads: ReadStore, send: (message: FromWorker, transfer: ArrayBuffer[]) => void) {
     this.#log = log;
@@ -70,7 +72,9 @@ export class FetchDesk {
       const due = parts.filter((part) => desk.positions.get(part.partitionId)?.turn === part.turn);
       for (const part of due) desk.positions.delete(part.partitionId);
       desk.unfinished = !complete;
-      if (due.length > 0) this.#send({ kind: "fetched", reader, parts: due }, buffersOf(due));
+      if (due.length === 0) return;
+      this.lastAnswerMs = performance.now();
+      this.#send({ kind: "fetched", reader, parts: due }, buffersOf(due));
     } catch (error) {
       if (this.#desks.get(reader) !== desk) return;
       // The reader asks again, if it wants to, with its next poll.

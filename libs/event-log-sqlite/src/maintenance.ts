@@ -12,6 +12,10 @@ const retentionPauseMs = 250;
 const retentionCheckMs = 10_000;
 const vacuumPages = 256;
 const vacuumPauseMs = 20;
+/** While others append or read: moving pages takes the time that they need, and free pages take only space. */
+const vacuumBusyPauseMs = 1_000;
+/** Nobody has appended or read for so long: the log is idle. */
+const idleMs = 200;
 /** Free pages are kept for the next appends up to this part of the file. */
 const keptFreeBytes = 16 * 1024 * 1024;
 
@@ -20,16 +24,19 @@ export class Maintenance {
   readonly #log: SqliteFile;
   readonly #retention: Retention;
   readonly #space: Space;
+  readonly #lastReadMs: () => number;
   readonly #check: NodeJS.Timeout;
   #retentionTimer: NodeJS.Timeout | null = null;
   #vacuumTimer: NodeJS.Timeout | null = null;
   #walBytes = 0;
   #lastAppendMs = Number.NEGATIVE_INFINITY;
 
-  constructor(log: SqliteFile, retention: Retention, space: Space) {
+  /** `lastReadMs`: when a reader was last given records, on the clock of `performance.now()`. */
+  constructor(log: SqliteFile, retention: Retention, space: Space, lastReadMs: () => number) {
     this.#log = log;
     this.#retention = retention;
     this.#space = space;
+    this.#lastReadMs = lastReadMs;
     // Checkpoints come after the answer to an append, not within it; this is for writes that forget to say so.
     log.database.pragma(`wal_autocheckpoint = 8192`);
     log.database.pragma(`journal_size_limit = ${largeWalBytes}`);
@@ -100,11 +107,15 @@ export class Maintenance {
     if (this.#vacuumTimer !== null) return;
     const freeBytes = this.#space.freePages() * (this.#log.database.pragma("page_size", { simple: true }) as number);
     if (freeBytes <= Math.max(keptFreeBytes, this.#space.fileBytes() / 4)) return;
-    this.#vacuumTimer = setTimeout(() => {
-      this.#vacuumTimer = null;
-      if (performance.now() - this.#lastAppendMs > 10 * vacuumPauseMs && !this.#vacuum()) return;
-      this.#vacuumSoon();
-    }, vacuumPauseMs);
+    const usedMs = Math.max(this.#lastAppendMs, this.#lastReadMs());
+    const isIdle = performance.now() - usedMs > idleMs;
+    this.#vacuumTimer = setTimeout(
+      () => {
+        this.#vacuumTimer = null;
+        if (this.#vacuum()) this.#vacuumSoon();
+      },
+      isIdle ? vacuumPauseMs : vacuumBusyPauseMs,
+    );
   }
 
   /** False when it could not work. */

@@ -85,19 +85,53 @@ export function recordsOf(run: RecordRun, from: bigint): StoredRecord[] {
   const records: StoredRecord[] = [];
   let at = 0;
   for (let index = 0; index < run.count; index += 1) {
-    const frame = frameBounds(frames, at);
     const offset = run.offsets?.[index] ?? run.base + BigInt(index);
-    if (offset >= from) {
-      records.push({
-        offset,
-        key: frame.keyNull ? null : frames.subarray(frame.keyStart, frame.keyEnd),
-        value: frame.valueNull ? null : frames.subarray(frame.keyEnd, frame.valueEnd),
-        headers: frame.end === frame.valueEnd ? noHeaders : decodeHeaders(frames.subarray(frame.valueEnd, frame.end)),
-      });
-    }
-    at = frame.end;
+    if (offset >= from) records.push(new FramedRecord(offset, frames, at));
+    at = frameBounds(frames, at).end;
   }
   return records;
+}
+
+/**
+ * A record that still is its frame. Its parts are made anew with each look: thousands of records wait for their turn,
+ * and a view costs more memory than a small value.
+ */
+class FramedRecord implements StoredRecord {
+  readonly offset: bigint;
+  readonly #frames: Buffer;
+  readonly #at: number;
+
+  constructor(offset: bigint, frames: Buffer, at: number) {
+    this.offset = offset;
+    this.#frames = frames;
+    this.#at = at;
+  }
+
+  get key(): Uint8Array | null {
+    const start = this.#at + prefixBytes;
+    const length = this.#frames.readUInt32LE(this.#at);
+    return length === absent ? null : this.#frames.subarray(start, start + length);
+  }
+
+  get value(): Uint8Array | null {
+    const start = this.#valueStart;
+    const length = this.#frames.readUInt32LE(this.#at + 4);
+    return length === absent ? null : this.#frames.subarray(start, start + length);
+  }
+
+  /** @throws DataTraceError `log.corrupt` */
+  get headers(): LogHeaders {
+    const length = this.#frames.readUInt32LE(this.#at + 8);
+    if (length === 0) return noHeaders;
+    const valueLength = this.#frames.readUInt32LE(this.#at + 4);
+    const start = this.#valueStart + (valueLength === absent ? 0 : valueLength);
+    return decodeHeaders(this.#frames.subarray(start, start + length));
+  }
+
+  get #valueStart(): number {
+    const keyLength = this.#frames.readUInt32LE(this.#at);
+    return this.#at + prefixBytes + (keyLength === absent ? 0 : keyLength);
+  }
 }
 
 function encodeHeaders(headers: LogHeaders): Buffer | null {

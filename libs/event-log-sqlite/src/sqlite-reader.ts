@@ -146,7 +146,14 @@ export class SqliteReader implements LogReader, Listener {
       this.#held.delete(id);
       this.#held.set(id, held);
       const { topic, partition } = held.partition;
-      events.push({ kind: "batch", topic, partition, records, next: fetched.next });
+      events.push({
+        kind: "batch",
+        topic,
+        partition,
+        records,
+        next: fetched.next,
+        sizeBytes: fetched.run.frames.byteLength,
+      });
     }
     return events;
   }

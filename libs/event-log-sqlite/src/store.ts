@@ -67,7 +67,7 @@ export class Store {
     this.fetches = new FetchDesk(log, reads, send);
     this.#members = new Membership(leases, groups, settings.leaseMs, send);
     const retention = new Retention(log.database, registrations, groups);
-    this.#maintenance = new Maintenance(log, retention, space);
+    this.#maintenance = new Maintenance(log, retention, space, () => this.fetches.lastAnswerMs);
     this.#watch = new Watch(() => this.#look());
 
     // What is there already is found without the write lock, which another process may hold for long.

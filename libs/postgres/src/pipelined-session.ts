@@ -1,8 +1,16 @@
 import { Client } from "pg";
 import type { ClientConfig, QueryArrayConfig } from "pg";
+import { BoundQuery } from "./bound-query.ts";
 import type { ConnectionSettings } from "./connection-settings.ts";
 import { sessionConfig } from "./session.ts";
 import type { SessionOptions } from "./session.ts";
+
+/** A prepared statement that answers no rows, with its Bind message for the same name. */
+export interface BoundStatement {
+  readonly name: string;
+  readonly text: string;
+  readonly bind: Buffer;
+}
 
 /** One statement. A `name` makes the server keep it prepared: the same name must always come with the same text. */
 export interface Statement {
@@ -86,8 +94,19 @@ export class PipelinedSession implements AsyncDisposable {
   }
 
   /** Sends at once. Rejects with the driver's error, or with the loss of the connection. */
-  async send(statement: Statement): Promise<Answer> {
+  async send(statement: Statement | BoundStatement): Promise<Answer> {
     if (!this.#usable) return this.#lost.promise;
+    this.#waiting += 1;
+    if (this.#deadline === null) this.#await();
+    try {
+      return await ("bind" in statement ? this.#sendBound(statement) : this.#sendText(statement));
+    } finally {
+      this.#waiting -= 1;
+      this.#await();
+    }
+  }
+
+  async #sendText(statement: Statement): Promise<Answer> {
     const query: QueryArrayConfig & { readonly types: unknown } = {
       text: statement.text,
       rowMode: "array",
@@ -95,15 +114,20 @@ export class PipelinedSession implements AsyncDisposable {
       ...(statement.name === undefined ? {} : { name: statement.name }),
       ...(statement.values === undefined ? {} : { values: statement.values as (string | Buffer | null)[] }),
     };
-    this.#waiting += 1;
-    if (this.#deadline === null) this.#await();
-    try {
-      const { rows, rowCount, command } = await this.#client.query<(string | null)[]>(query);
-      return { rows, rowCount: rowCount ?? 0, command };
-    } finally {
-      this.#waiting -= 1;
-      this.#await();
-    }
+    const { rows, rowCount, command } = await this.#client.query<(string | null)[]>(query);
+    return { rows, rowCount: rowCount ?? 0, command };
+  }
+
+  async #sendBound({ name, text, bind }: BoundStatement): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    this.#client.query(
+      new BoundQuery(name, text, bind, (error, result) => {
+        // The driver calls with null where its types say undefined.
+        if (error instanceof Error) reject(error);
+        else resolve({ rows: [], rowCount: result.rowCount ?? 0, command: result.command });
+      }),
+    );
+    return promise;
   }
 
   /** Closes without a farewell: an open transaction rolls back. */

@@ -15,6 +15,7 @@ export { didYouMean, suggestion } from "./suggestion.ts";
 export { splitTableName, TablePattern } from "./table-pattern.ts";
 export { openAdminServer } from "./admin-server.ts";
 export type { AdminAddress, AdminServer } from "./admin-server.ts";
+export { collectSeldom } from "./heap-growth.ts";
 export { Health, retryGraceMs } from "./health.ts";
 export type { PartError, PartHealth, PartState, Readiness } from "./health.ts";
 export { isLogLevel, logLevels, nextLogLevel } from "./log-level.ts";

@@ -8,7 +8,7 @@ import type {
   TableName,
   TableSchema,
 } from "@datatrace/core";
-import type { Answer, PipelinedSession, Statement } from "@datatrace/postgres";
+import type { Answer, BoundStatement, PipelinedSession, Statement } from "@datatrace/postgres";
 import { arrayLiteral } from "./array-literal.ts";
 import type { HelperTables } from "./helper-tables.ts";
 import { byPartition } from "./partition-order.ts";
@@ -52,13 +52,14 @@ export async function attemptUnit(
   const partitions = unit.partitions.toSorted(byPartition);
   const fences = partitions.map((partition) => send(session, fence(context, partition)));
   failpoint("sink.after_first_update");
-  let changes: readonly Sent[];
+  const changes: Sent[] = [];
   try {
-    changes = [...changeStatements(context, unit)].map(({ table, statement }) => send(session, statement, table));
+    // The server works on one while the next is made.
+    for (const { table, statement } of changeStatements(context, unit)) changes.push(send(session, statement, table));
   } catch (error) {
-    // A bug while building a statement must not leave the transaction open behind it.
+    // A row that cannot be read, or a bug, must not leave the transaction open behind it.
     session.destroy();
-    await settle([begin, ...fences]);
+    await settle([begin, ...fences, ...changes]);
     throw error;
   }
   const fenced = await settle([begin, ...fences]);
@@ -81,7 +82,7 @@ export async function attemptUnit(
   return outcome;
 }
 
-function send(session: PipelinedSession, statement: Statement, table?: string): Sent {
+function send(session: PipelinedSession, statement: Statement | BoundStatement, table?: string): Sent {
   return { table, answer: session.send(statement) };
 }
 
@@ -147,7 +148,7 @@ function fence({ delivery, tables }: ApplyContext, progress: PartitionProgress):
 function* changeStatements(
   context: ApplyContext,
   unit: ApplyUnit,
-): Iterable<{ readonly table?: string; readonly statement: Statement }> {
+): Iterable<{ readonly table?: string; readonly statement: Statement | BoundStatement }> {
   const { delivery, tables } = context;
   if (unit.rereadsDone.length > 0) yield { statement: forget(delivery, tables, unit.rereadsDone) };
   const writers = unit.tables.map((changes) => ({

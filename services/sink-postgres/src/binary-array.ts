@@ -1,135 +1,55 @@
-import type { CanonicalKind, Row, Value } from "@datatrace/core";
+import type { CanonicalKind, Row } from "@datatrace/core";
 import { typeEntry } from "@datatrace/postgres";
+import type { BindMessage } from "@datatrace/postgres";
+import { binaryCell } from "./binary-cell.ts";
+import type { WriteCell } from "./binary-cell.ts";
 import type { TargetType } from "./target-catalog.ts";
 
-/** One column of these rows as an array in PostgreSQL's binary format; null when a cell has no such form. */
-export type BinaryColumn = (rows: readonly Row[], index: number) => Buffer | null;
-
-/** Writes one cell at a place of the buffer; false when its value does not fit the type. */
-type WriteCell = (into: Buffer, at: number, value: Value) => boolean;
-
-interface Format {
-  readonly sizeBytes: number;
-  readonly write: WriteCell;
-}
-
-/** Days and microseconds from 1970 to 2000, where PostgreSQL counts from. */
-const epochDays = 10_957;
-const epochUs = 946_684_800_000_000;
-
-function writeWhole(into: Buffer, at: number, value: number | bigint): boolean {
-  if (typeof value === "bigint") {
-    if (BigInt.asIntN(64, value) !== value) return false;
-    into.writeBigInt64BE(value, at);
-    return true;
-  }
-  if (!Number.isSafeInteger(value)) return false;
-  into.writeInt32BE(Math.floor(value / 4_294_967_296), at);
-  into.writeUInt32BE(value >>> 0, at + 4);
-  return true;
-}
-
-const int2: Format = {
-  sizeBytes: 2,
-  write: (into, at, value) => {
-    if (typeof value !== "number" || (value << 16) >> 16 !== value) return false;
-    into.writeInt16BE(value, at);
-    return true;
-  },
-};
-
-const int4: Format = {
-  sizeBytes: 4,
-  write: (into, at, value) => {
-    if (typeof value !== "number" || (value | 0) !== value) return false;
-    into.writeInt32BE(value, at);
-    return true;
-  },
-};
-
-const int8: Format = {
-  sizeBytes: 8,
-  write: (into, at, value) => (typeof value === "number" || typeof value === "bigint") && writeWhole(into, at, value),
-};
-
-const float4: Format = {
-  sizeBytes: 4,
-  write: (into, at, value) => {
-    if (typeof value !== "number") return false;
-    into.writeFloatBE(value, at);
-    return true;
-  },
-};
-
-const float8: Format = {
-  sizeBytes: 8,
-  write: (into, at, value) => {
-    if (typeof value !== "number") return false;
-    into.writeDoubleBE(value, at);
-    return true;
-  },
-};
-
-const date: Format = {
-  sizeBytes: 4,
-  write: (into, at, value) => typeof value === "number" && int4.write(into, at, value - epochDays),
-};
-
-const timestamp: Format = {
-  sizeBytes: 8,
-  write: (into, at, value) => {
-    if (typeof value === "number") return writeWhole(into, at, value - epochUs);
-    return typeof value === "bigint" && writeWhole(into, at, value - BigInt(epochUs));
-  },
-};
-
-/** Kinds whose value is a number here and a number of fixed size there, by the types that hold them. */
-const formats: Readonly<Partial<Record<CanonicalKind, Readonly<Record<string, Format>>>>> = {
-  int16: { int2, int4, int8 },
-  int32: { int4, int8 },
-  int64: { int8 },
-  float32: { float4 },
-  float64: { float8 },
-  date: { date },
-  time: { time: int8 },
-  timestamp: { timestamp },
-};
+/**
+ * Writes one column of these rows as an array in PostgreSQL's binary format, within a parameter that has begun; false
+ * when a cell has no such form.
+ */
+export type BinaryColumn = (into: BindMessage, rows: readonly Row[], index: number) => boolean;
 
 /** Dimensions, flags, element type, length, lower bound: `array_recv`. */
 const headerBytes = 20;
-const lengthBytes = 4;
+const nullLength = -1;
 
 /**
  * How a column of this kind is sent to this type in binary, which costs both sides far less than printing and reading
- * numbers; null where text is the way.
+ * values; null where text is the way.
  */
 export function binaryColumn(kind: CanonicalKind, type: TargetType): BinaryColumn | null {
-  const format = type.schema === "pg_catalog" ? formats[kind]?.[type.name] : undefined;
+  const write = binaryCell(kind, type);
   const entry = typeEntry(type.name);
-  if (format === undefined || entry === null) return null;
-  return (rows, index) => encode(rows, index, entry.oid, format);
+  if (write === null || entry === null) return null;
+  return (into, rows, index) => {
+    into.reserve(headerBytes);
+    const start = into.at;
+    into.at += headerBytes;
+    const nulls = writeCells(into, rows, index, write);
+    if (nulls === null) return false;
+    const { buffer } = into;
+    buffer.writeInt32BE(1, start);
+    buffer.writeInt32BE(nulls, start + 4);
+    buffer.writeInt32BE(entry.oid, start + 8);
+    buffer.writeInt32BE(rows.length, start + 12);
+    buffer.writeInt32BE(1, start + 16);
+    return true;
+  };
 }
 
-function encode(rows: readonly Row[], index: number, oid: number, { sizeBytes, write }: Format): Buffer | null {
-  const buffer = Buffer.allocUnsafe(headerBytes + rows.length * (lengthBytes + sizeBytes));
-  let at = headerBytes;
-  let nulls = 0;
+/** 1 when some are NULL, else 0; null when one has no binary form. */
+function writeCells(into: BindMessage, rows: readonly Row[], index: number, write: WriteCell): 0 | 1 | null {
+  let nulls: 0 | 1 = 0;
   for (let place = 0; place < rows.length; place += 1) {
     const value = rows[place]?.[index];
     if (value === undefined) return null;
     if (value === null) {
       nulls = 1;
-      at = buffer.writeInt32BE(-1, at);
-      continue;
-    }
-    at = buffer.writeInt32BE(sizeBytes, at);
-    if (!write(buffer, at, value)) return null;
-    at += sizeBytes;
+      into.reserve(4);
+      into.at = into.buffer.writeInt32BE(nullLength, into.at);
+    } else if (!write(into, value)) return null;
   }
-  buffer.writeInt32BE(1, 0);
-  buffer.writeInt32BE(nulls, 4);
-  buffer.writeInt32BE(oid, 8);
-  buffer.writeInt32BE(rows.length, 12);
-  buffer.writeInt32BE(1, 16);
-  return buffer.subarray(0, at);
+  return nulls;
 }

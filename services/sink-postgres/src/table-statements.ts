@@ -1,7 +1,7 @@
 import { DataTraceError, SourceText, UNCHANGED, invariant, tableId } from "@datatrace/core";
-import type { CanonicalKind, PartialUpdate, Row, TableName, TableSchema } from "@datatrace/core";
-import { quoteName, quoteTable, textEncoder } from "@datatrace/postgres";
-import type { Statement, TextEncoder } from "@datatrace/postgres";
+import type { CanonicalKind, PartialUpdate, Row, Rows, TableName, TableSchema } from "@datatrace/core";
+import { BindMessage, quoteName, quoteTable, textEncoder } from "@datatrace/postgres";
+import type { BoundStatement, Statement, TextEncoder } from "@datatrace/postgres";
 import { arrayElement, arrayLiteral } from "./array-literal.ts";
 import { binaryColumn } from "./binary-array.ts";
 import type { BinaryColumn } from "./binary-array.ts";
@@ -43,8 +43,8 @@ export class TableStatements {
   readonly #columns: readonly ColumnPlan[];
   readonly #keys: readonly ColumnPlan[];
   readonly #rest: readonly ColumnPlan[];
-  readonly #upsert: { readonly name: string; readonly text: string };
-  readonly #delete: { readonly name: string; readonly text: string };
+  readonly #upsert: PreparedStatement;
+  readonly #delete: PreparedStatement;
 
   constructor(target: TableName, schema: TableSchema, shape: TargetTableShape) {
     invariant(schema.key.length > 0, "a table without a key reached the sink");
@@ -57,16 +57,16 @@ export class TableStatements {
     this.#keys = pick(this.#columns, schema.key);
     this.#rest = this.#columns.filter(({ index }) => !schema.key.includes(index));
     lastName += 2;
-    this.#upsert = { name: `datatrace_${lastName}`, text: this.#upsertText() };
-    this.#delete = { name: `datatrace_${lastName + 1}`, text: this.#deleteText() };
+    this.#upsert = new PreparedStatement(`datatrace_${lastName}`, this.#upsertText(), this.#columns);
+    this.#delete = new PreparedStatement(`datatrace_${lastName + 1}`, this.#deleteText(), this.#keys);
   }
 
-  *deletes(rows: readonly Row[]): Iterable<Statement> {
-    for (const part of parts(rows)) yield { ...this.#delete, values: parameters(this.#keys, part) };
+  *deletes(rows: Rows): Iterable<BoundStatement> {
+    for (const part of parts(rows)) yield this.#delete.bind(part);
   }
 
-  *upserts(rows: readonly Row[]): Iterable<Statement> {
-    for (const part of parts(rows)) yield { ...this.#upsert, values: parameters(this.#columns, part) };
+  *upserts(rows: Rows): Iterable<BoundStatement> {
+    for (const part of parts(rows)) yield this.#upsert.bind(part);
   }
 
   /**
@@ -81,9 +81,11 @@ export class TableStatements {
       yield {
         text: this.#partialText(carried, tables, first),
         values: [
-          ...parameters(
-            columns,
-            group.map(({ row }) => row),
+          ...columns.map((column) =>
+            columnLiteral(
+              column,
+              group.map(({ row }) => row),
+            ),
           ),
           arrayLiteral(group.map(({ topic }) => topic)),
           arrayLiteral(group.map(({ key }) => bytesText(key))),
@@ -122,6 +124,38 @@ export class TableStatements {
       WHERE x.e2 AND x.place NOT IN (SELECT place FROM found)
       ON CONFLICT (delivery, topic, key) DO UPDATE SET asked_at = now()
       RETURNING topic, encode(key, 'hex')`;
+  }
+}
+
+/** A row's width in the first message of a statement, in bytes; then it is known. */
+const firstRowBytes = 100;
+/** Rows of the next message may be wider. */
+const spare = 1.2;
+
+/** A statement with a parameter for each of its columns, and the rows of one execution in it. */
+class PreparedStatement {
+  readonly #name: string;
+  readonly #text: string;
+  readonly #columns: readonly ColumnPlan[];
+  #rowBytes = firstRowBytes;
+
+  constructor(name: string, text: string, columns: readonly ColumnPlan[]) {
+    this.#name = name;
+    this.#text = text;
+    this.#columns = columns;
+  }
+
+  bind(rows: readonly Row[]): BoundStatement {
+    const message = new BindMessage(this.#name, this.#columns.length, Math.ceil(rows.length * this.#rowBytes));
+    for (const column of this.#columns) {
+      message.beginParameter();
+      // A cell without a binary form (the source's own text, say) makes its column text, for the target to judge.
+      if (column.binary?.(message, rows, column.index) === true) message.endParameter("binary");
+      else message.text(columnLiteral(column, rows));
+    }
+    const bind = message.finish();
+    this.#rowBytes = (bind.length / Math.max(1, rows.length)) * spare;
+    return { name: this.#name, text: this.#text, bind };
   }
 }
 
@@ -172,11 +206,6 @@ function matches(keys: readonly ColumnPlan[]): string {
   return keys.map((column) => `t.${column.name} = ${cell(column)}`).join(" AND ");
 }
 
-/** A cell without a binary form (the source's own text, say) makes its column text, for the target to judge. */
-function parameters(columns: readonly ColumnPlan[], rows: readonly Row[]): (string | Buffer)[] {
-  return columns.map((column) => column.binary?.(rows, column.index) ?? columnLiteral(column, rows));
-}
-
 /** The cells of one column as an array literal. The busiest loop of the sink. */
 function columnLiteral({ index, text, isBare }: ColumnPlan, rows: readonly Row[]): string {
   let literal = "{";
@@ -190,7 +219,7 @@ function columnLiteral({ index, text, isBare }: ColumnPlan, rows: readonly Row[]
   return `${literal}}`;
 }
 
-function* parts(rows: readonly Row[]): Iterable<readonly Row[]> {
+function* parts(rows: Rows): Iterable<readonly Row[]> {
   for (let start = 0; start < rows.length; start += rowsPerStatement) yield rows.slice(start, start + rowsPerStatement);
 }
 

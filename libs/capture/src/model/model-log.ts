@@ -14,6 +14,7 @@ import {
   type TopicIdentity,
   type TopicPartition,
   type TopicSpec,
+  sizeOfRecords,
 } from "@datatrace/core";
 import type { Interleaving } from "./interleaving.ts";
 import type { SeededRandom } from "./seeded-random.ts";
@@ -182,7 +183,7 @@ class ModelReader implements LogReader {
       const records = (this.#log.records(this.#topic)[0] ?? []).slice(this.#next);
       if (records.length > 0) {
         this.#next += records.length;
-        return [{ kind: "batch", ...at, records, next: BigInt(this.#next) }];
+        return [{ kind: "batch", ...at, records, next: BigInt(this.#next), sizeBytes: sizeOfRecords(records) }];
       }
       await new Promise((resolve) => setImmediate(resolve));
     }

@@ -1,4 +1,4 @@
-import { Health, Metrics, openAdminServer } from "@datatrace/runtime";
+import { collectSeldom, Health, Metrics, openAdminServer } from "@datatrace/runtime";
 import { defaultPort } from "../command-line.ts";
 import type { CommandContext } from "../command-context.ts";
 import { deliverEverything } from "./caught-up.ts";
@@ -19,6 +19,7 @@ const observeMs = 500;
 /** `run FILE`: captures and deliveries in this process, until stopped, or until caught up. */
 export async function runCommand(run: CommandContext): Promise<number> {
   const { pipeline, invocation, output, logger, signal } = run;
+  if (invocation.only === "sink") collectSeldom();
   await using opened = await openLog(pipeline, logger, signal);
   const { events: log, registry } = opened;
   const metrics = new Metrics();

@@ -1,5 +1,5 @@
 import type { SinkConnector, SourceConnector } from "@datatrace/core";
-import { Health, Metrics, openAdminServer } from "@datatrace/runtime";
+import { collectSeldom, Health, Metrics, openAdminServer } from "@datatrace/runtime";
 import type { Environment, StructuredLogger } from "@datatrace/runtime";
 import { defaultPort } from "../command-line.ts";
 import { openKafkaLog } from "../open-kafka-log.ts";
@@ -55,6 +55,7 @@ async function serve(
   logger: StructuredLogger,
   signal: AbortSignal,
 ): Promise<void> {
+  if (role.kind === "deliveries") collectSeldom();
   await using log = await openKafkaLog(settings, { logger }, signal);
   const metrics = new Metrics({ manyPipelines: true });
   const health = new Health();
