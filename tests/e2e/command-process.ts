@@ -3,9 +3,18 @@ import type { ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { guard, waitFor } from "@datatrace/testkit";
 
-const entry = fileURLToPath(import.meta.resolve("../../services/standalone/src/main.ts"));
+/** What can be run: the command line, or a service alone. */
+const programs = {
+  datatrace: "../../services/standalone/src/main.ts",
+  "capture-postgres": "../../services/capture-postgres/src/main.ts",
+  "sink-postgres": "../../services/sink-postgres/src/main.ts",
+} as const;
+
+export type Program = keyof typeof programs;
 
 export interface CommandOptions {
+  /** The command line when left out. */
+  readonly program?: Program;
   readonly args: readonly string[];
   readonly nodeArgs: readonly string[];
   readonly cwd: string;
@@ -29,7 +38,8 @@ export class CommandProcess {
   readonly #text = { stdout: "", stderr: "" };
   #end: CommandEnd | null = null;
 
-  constructor({ args, nodeArgs, cwd, env, fileLimitKib }: CommandOptions) {
+  constructor({ program: which = "datatrace", args, nodeArgs, cwd, env, fileLimitKib }: CommandOptions) {
+    const entry = fileURLToPath(import.meta.resolve(programs[which]));
     const command = [process.execPath, ...nodeArgs, entry, ...args];
     const limited = ["bash", "-c", `ulimit -f ${fileLimitKib}; exec "$0" "$@"`, ...command];
     const [program = "", ...rest] = fileLimitKib === undefined ? command : limited;
@@ -121,6 +131,11 @@ export class CommandProcess {
   /** Where health and metrics are. */
   async adminUrl(): Promise<string> {
     return String((await this.line("records", { event: "started" }))["url"]);
+  }
+
+  /** The same of a service, which has a log only. */
+  async serviceUrl(): Promise<string> {
+    return String((await this.line("log", { event: "service started" }, 120_000))["url"]);
   }
 
   #tail(): string {

@@ -40,6 +40,17 @@ export class KafkaBed implements AsyncDisposable {
     ];
   }
 
+  /** The same for a service that has no file. */
+  variables(): Readonly<Record<string, string>> {
+    return {
+      DATATRACE_KAFKA_BROKERS: this.kafka.brokers.join(","),
+      DATATRACE_KAFKA_SASL_MECHANISM: "scram-sha-256",
+      DATATRACE_KAFKA_SASL_USERNAME: this.kafka.login?.username ?? "",
+      DATATRACE_KAFKA_SASL_PASSWORD: this.password,
+      DATATRACE_KAFKA_REGISTRY_URL: this.registry.url,
+    };
+  }
+
   options(): KafkaEventLogOptions {
     const username = this.kafka.login?.username ?? "";
     return {
@@ -50,17 +61,26 @@ export class KafkaBed implements AsyncDisposable {
 
   /** Every event of a topic, decoded, in the order of its partitions. */
   async events(topic: string): Promise<readonly DecodedEvent[]> {
+    return (await this.records(topic)).map(({ event }) => event);
+  }
+
+  /** The same, with where each is. */
+  async records(
+    topic: string,
+  ): Promise<readonly { readonly event: DecodedEvent; readonly partition: number; readonly offset: bigint }[]> {
     await using log = await openKafkaEventLog(this.options());
     await using registry = new RemoteSchemaRegistry({ url: new Secret(this.registry.url) });
     const decoder = createEventDecoder(registry);
-    const found: DecodedEvent[] = [];
+    const found: { event: DecodedEvent; partition: number; offset: bigint }[] = [];
     const partitions = (await log.topic(topic))?.partitions ?? 0;
     for (let partition = 0; partition < partitions; partition++) {
       const place = { topic, partition };
       const { earliest, end } = await log.bounds(place);
       for (let at = earliest; at < end;) {
         const { records, next } = await log.read(place, at);
-        for (const record of records) found.push(await decoder.decode(record, place));
+        for (const record of records) {
+          found.push({ event: await decoder.decode(record, place), partition, offset: record.offset });
+        }
         at = next;
       }
     }

@@ -2,9 +2,9 @@ import { stateTopic } from "@datatrace/core";
 import { openKafkaEventLog } from "@datatrace/event-log-kafka";
 import { claimPort, testPostgres, waitFor } from "@datatrace/testkit";
 import type { TestPostgres } from "@datatrace/testkit";
-import type { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KafkaBed } from "./kafka-bed.ts";
+import { LiveLoad } from "./live-load.ts";
 import { expectLogContents } from "./log-contents.ts";
 import { PipelineBed, printed } from "./pipeline-bed.ts";
 
@@ -33,32 +33,6 @@ const ledgers = "SELECT * FROM ledger ORDER BY id";
 const counters = "SELECT * FROM counters ORDER BY id";
 const late = "SELECT * FROM late ORDER BY id";
 
-/** Commits without a pause until stopped: a counter goes up, and each transaction leaves a row. */
-class Load {
-  readonly #source: Client;
-  readonly #running: Promise<void>;
-  #stopped = false;
-
-  constructor(source: Client) {
-    this.#source = source;
-    this.#running = this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopped) {
-      await this.#source.query(`BEGIN;
-        UPDATE counters SET n = n + 1 WHERE id = 1 + (random() * 49)::int;
-        INSERT INTO ledger (note) VALUES (repeat('live ', 20));
-        COMMIT; SELECT pg_sleep(0.004)`);
-    }
-  }
-}
-
 describe("capture and two sinks as processes of their own, over Kafka and a registry", () => {
   test("I2, I3, I7: kill -9 of each, a broker that dies, a registry that is away: nothing lost, nothing twice", async () => {
     await using bed = await open("services");
@@ -81,7 +55,7 @@ describe("capture and two sinks as processes of their own, over Kafka and a regi
       .query(`CREATE TABLE public.seen (id int, n int, at bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY);
       CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen (id, n) VALUES (NEW.id, NEW.n); RETURN NEW; END $$;
       CREATE TRIGGER see AFTER INSERT OR UPDATE ON counters FOR EACH ROW EXECUTE FUNCTION see()`);
-    const load = new Load(bed.source);
+    const load = new LiveLoad(bed.source);
     // Every row that was committed by now, and some that come: those of each partition, whoever has it.
     const progress = async (what: string) => {
       const newest = async () => Number(await printed(bed.source, "SELECT max(id) FROM ledger"));

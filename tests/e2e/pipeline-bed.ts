@@ -4,6 +4,7 @@ import { temporaryDirectory, waitFor } from "@datatrace/testkit";
 import type { TemporaryDirectory, TestPostgres } from "@datatrace/testkit";
 import { Client } from "pg";
 import { CommandProcess } from "./command-process.ts";
+import type { Program } from "./command-process.ts";
 
 export interface BedOptions {
   readonly name: string;
@@ -86,6 +87,16 @@ export class PipelineBed implements AsyncDisposable {
   /** A command line as it is, in the folder of the pipeline file. */
   startPlain(args: readonly string[], nodeArgs: readonly string[] = [], fileLimitKib?: number): CommandProcess {
     const process = new CommandProcess({ args, nodeArgs, cwd: this.folder, env: this.#environment, fileLimitKib });
+    this.#processes.push(process);
+    return process;
+  }
+
+  /** A replica of a service, on any free port; its variables are those of the bed. */
+  startService(program: Program, ...args: readonly string[]): CommandProcess {
+    // So that failpoints can be set by the environment; without any they do nothing.
+    const nodeArgs = ["--import", import.meta.resolve("@datatrace/testkit/failpoints")];
+    const options = { args: ["--port", "0", ...args], nodeArgs, cwd: this.folder, env: this.#environment };
+    const process = new CommandProcess({ program, ...options });
     this.#processes.push(process);
     return process;
   }

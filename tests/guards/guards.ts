@@ -1,4 +1,5 @@
 import { captureGuards } from "./capture-guards.ts";
+import { controlGuards } from "./control-guards.ts";
 import { deliveryGuards } from "./delivery-guards.ts";
 import { logGuards } from "./log-guards.ts";
 import type { Guard } from "./guard.ts";
@@ -273,4 +274,5 @@ export const guards: readonly Guard[] = [
   ...logGuards,
   ...kafkaGuards,
   ...registryGuards,
+  ...controlGuards,
 ];

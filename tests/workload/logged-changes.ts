@@ -65,7 +65,8 @@ function seekAll(reader: LogReader, partitions: readonly TopicPartition[]): void
 
 const operations = { c: "insert", u: "update", d: "delete", r: "read" } as const;
 
-function changeOf(event: DecodedEvent): Pick<LoggedChange, "key" | "op" | "chg" | "txId"> {
+/** What the audit looks at of an event. */
+export function changeOf(event: DecodedEvent): Pick<LoggedChange, "key" | "op" | "chg" | "txId"> {
   const key = keyText(event.key);
   if (event.kind === "tombstone") return { key, op: "tombstone", chg: null, txId: null };
   const at = event.schema.columns.findIndex((column) => column.name === "chg");

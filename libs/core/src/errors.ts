@@ -54,11 +54,29 @@ export const errorTable = {
     means: "The pipeline file has a password in plain text.",
     fix: "Put the url into an environment variable and write ${NAME} in the file.",
   },
+  "config.secret_key_missing": {
+    retry: "operator",
+    status: 422,
+    means: "No key is given that seals and opens the secrets of specs.",
+    fix: "Set DATATRACE_SECRET_KEYS to 32 random bytes in base64 (`openssl rand -base64 32`), the same for every service.",
+  },
   "config.usage": {
     retry: "operator",
     status: 400,
     means: "The command line is not valid.",
     fix: "Run `npm start -- help`.",
+  },
+  "control.secret_unreadable": {
+    retry: "operator",
+    status: 422,
+    means: "A secret of a spec cannot be opened: none of the keys has sealed it, or it was changed.",
+    fix: "Add the key that sealed it to DATATRACE_SECRET_KEYS, or write the spec again.",
+  },
+  "control.spec_invalid": {
+    retry: "operator",
+    status: 422,
+    means: "A spec in a control topic is not valid.",
+    fix: "Write it again from its pipeline file, with this version.",
   },
   "internal.bug": {
     retry: "never",
@@ -191,6 +209,12 @@ export const errorTable = {
     status: 404,
     means: "There is no topic of this name.",
     fix: "Start the capture first, or check the pipeline's name.",
+  },
+  "log.two_owners": {
+    retry: "operator",
+    status: 409,
+    means: "Another process takes this capture over again and again. It has stopped here.",
+    fix: "Stop the other one (a `run` of the same pipeline, or services with control topics of their own); then start this one again.",
   },
   "log.unsupported_filesystem": {
     retry: "operator",

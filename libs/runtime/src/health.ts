@@ -60,6 +60,11 @@ export class Health {
     this.#parts.set(part, { state, sinceMs: this.#now(), error });
   }
 
+  /** It is no part of this process any more. */
+  remove(part: string): void {
+    this.#parts.delete(part);
+  }
+
   /** Ready = there is a part, all run (or are finished), and none has been retrying longer than the grace. */
   readiness(): Readiness {
     const now = this.#now();

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram } from "prom-client";
 import type { Registry } from "prom-client";
 
 /** What distinguishes the parts of a process. Never a table or a key: their number has no bound. */
-const part = ["direction", "connector", "endpoint", "task"] as const;
+const part = ["direction", "connector", "endpoint", "task", "pipeline"] as const;
 
 const seconds = [0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1, 2, 5, 15, 60];
 const rows = [1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];

@@ -100,7 +100,8 @@ function check(
     fromEnvironment,
   );
   if (crossed.length > 0) return failed([...crossed, ...warnings]);
-  return { ...failed(warnings), pipeline: pipelineOf(file, document, connectors, source) };
+  const log = logOf(document.log, file, document.name, source.line(["log", "kafka"]));
+  return { ...failed(warnings), pipeline: pipelineOf({ file, log }, document, connectors, source) };
 }
 
 /** Holds each entry against the schema of its own connector, so that a message speaks of that one alone. */
@@ -154,8 +155,9 @@ function holdsPassword(value: unknown): boolean {
   return /^[^/]*\/\/[^/@]*:[^/@]+@/.test(value) || /[?&]password=./i.test(value);
 }
 
-function pipelineOf(
-  file: string,
+/** A checked document with its defaults. Lines are those of `source`. */
+export function pipelineOf(
+  { file, log }: Pick<Pipeline, "file" | "log">,
   document: PipelineDocument,
   connectors: ConnectorSchemas,
   source: YamlSource,
@@ -163,7 +165,7 @@ function pipelineOf(
   return {
     file,
     name: document.name,
-    log: logOf(document.log, file, document.name, source.line(["log", "kafka"])),
+    log,
     sources: endpointsOf("sources", document.sources, connectors.sources, source),
     targets: endpointsOf("targets", document.targets, connectors.targets, source),
     tasks: Object.entries(document.tasks).map(([id, task]) => taskOf(id, task, source)),

@@ -71,6 +71,12 @@ export const twoWays: Readonly<Record<"ssl" | "registry", { readonly short: TSch
   registry: { short: registryUrl, long: registrySettings },
 };
 
+export const topicPrefixSchema = Type.String({
+  pattern: "^[A-Za-z0-9._-]{1,100}$",
+  description:
+    "First part of the names of the data topics, which no other pipeline of this Kafka may have. Default: the pipeline's `name`.",
+});
+
 function kafkaSchema<Ssl extends TSchema, Registry extends TSchema>(ssl: Ssl, registry: Registry) {
   return Type.Object(
     {
@@ -95,13 +101,7 @@ function kafkaSchema<Ssl extends TSchema, Registry extends TSchema>(ssl: Ssl, re
         ),
       ),
       registry,
-      topic_prefix: Type.Optional(
-        Type.String({
-          pattern: "^[A-Za-z0-9._-]{1,100}$",
-          description:
-            "First part of the names of the data topics, which no other pipeline of this Kafka may have. Default: the pipeline's `name`.",
-        }),
-      ),
+      topic_prefix: Type.Optional(topicPrefixSchema),
       replication_factor: Type.Optional(
         Type.Integer({
           minimum: 1,
@@ -140,16 +140,17 @@ function logObject<Kafka extends TSchema>(kafka: Kafka) {
   );
 }
 
-/** Schema of `log:`, complete. */
-export const logSchema: TSchema = logObject(
-  kafkaSchema(
-    { anyOf: [sslSwitch, sslSettings], description: "Whether to speak TLS, and how." },
-    {
-      anyOf: [registryUrl, registrySettings],
-      description: "The schema registry: its url, or a map with `url`, `login` and `tls`.",
-    },
-  ),
+/** Schema of `log.kafka`, complete. */
+export const kafkaFields: TSchema = kafkaSchema(
+  { anyOf: [sslSwitch, sslSettings], description: "Whether to speak TLS, and how." },
+  {
+    anyOf: [registryUrl, registrySettings],
+    description: "The schema registry: its url, or a map with `url`, `login` and `tls`.",
+  },
 );
+
+/** Schema of `log:`, complete. */
+export const logSchema: TSchema = logObject(kafkaFields);
 
 /** The same, with `ssl` and `registry` unlooked at: each is then held against the one way in which it is written. */
 export const logOutline: TSchema = logObject(

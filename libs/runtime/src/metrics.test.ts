@@ -1,7 +1,13 @@
 import { expect, test } from "vitest";
 import { Metrics } from "./metrics.ts";
 
-const delivery = { direction: "delivery", connector: "postgres", endpoint: "warehouse", task: "orders" } as const;
+const delivery = {
+  direction: "delivery",
+  connector: "postgres",
+  endpoint: "warehouse",
+  task: "orders",
+  pipeline: "shop",
+} as const;
 const labels = 'direction="delivery",connector="postgres",endpoint="warehouse",task="orders"';
 
 test("every instrument shows what was reported", async () => {
@@ -21,7 +27,13 @@ test("every instrument shows what was reported", async () => {
   part.parkedKeys(1);
   part.lagRows(9);
   part.lagSeconds(1.5);
-  const capture = metrics.part({ direction: "capture", connector: "postgres", endpoint: "shop", task: "" });
+  const capture = metrics.part({
+    direction: "capture",
+    connector: "postgres",
+    endpoint: "shop",
+    task: "",
+    pipeline: "",
+  });
   capture.lagBytes(100);
   capture.retainedBytes(200);
   capture.tables((phase) => (phase === "streaming" ? 4 : 0));
@@ -53,4 +65,31 @@ test("every instrument shows what was reported", async () => {
   }
   expect(lines.some((line) => line.startsWith("process_resident_memory_bytes "))).toBe(true);
   expect(lines.some((line) => line.includes(from) && line.startsWith("datatrace_commit_to_applied"))).toBe(false);
+});
+
+test("parts of two pipelines with the same names are told apart, and one that leaves takes its present with it", async () => {
+  const metrics = new Metrics({ manyPipelines: true });
+  const parts = ["one", "two"].map((pipeline) => metrics.part({ ...delivery, pipeline }));
+  for (const [index, part] of parts.entries()) {
+    part.batch(index + 1, 10, 0.1);
+    part.lagRows(index + 5);
+    part.lagSeconds(1);
+    part.parkedKeys(0);
+    part.delivered(() => index);
+  }
+  const lines = async () => (await metrics.text()).split("\n").filter((line) => line.includes(labels));
+  expect(await lines()).toEqual(
+    expect.arrayContaining([
+      `datatrace_rows_total{${labels},pipeline="one"} 1`,
+      `datatrace_rows_total{${labels},pipeline="two"} 2`,
+      `datatrace_lag_rows{${labels},pipeline="one"} 5`,
+      `datatrace_lag_rows{${labels},pipeline="two"} 6`,
+    ]),
+  );
+  parts[0]?.close();
+  const gauges = /^datatrace_(?:lag_|tables|quarantine_keys|slot_|snapshot_)/;
+  const left = (await lines()).filter((line) => gauges.test(line));
+  expect(left.filter((line) => line.includes('pipeline="one"'))).toEqual([]);
+  expect(left.filter((line) => line.includes('pipeline="two"'))).toHaveLength(6);
+  expect(await lines()).toContain(`datatrace_rows_total{${labels},pipeline="one"} 1`);
 });

@@ -10,9 +10,12 @@ export class Metrics {
   readonly #instruments: Instruments;
   readonly #logSize: Gauge;
   readonly #ready: Gauge;
+  readonly #manyPipelines: boolean;
   #collect: () => Promise<void> = () => Promise.resolve();
 
-  constructor() {
+  /** `manyPipelines`: parts of different pipelines may have the same names, so each has its pipeline as a label. */
+  constructor({ manyPipelines }: { readonly manyPipelines: boolean } = { manyPipelines: false }) {
+    this.#manyPipelines = manyPipelines;
     collectDefaultMetrics({ register: this.#registry });
     this.#instruments = createInstruments(this.#registry);
     this.#logSize = new Gauge({
@@ -43,7 +46,7 @@ export class Metrics {
   }
 
   part(labels: PartLabels): PartMetrics {
-    return new PartMetrics(this.#instruments, labels);
+    return new PartMetrics(this.#instruments, labels, this.#manyPipelines);
   }
 
   logSize(usedBytes: number, limitBytes: number): void {

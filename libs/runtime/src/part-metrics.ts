@@ -9,6 +9,8 @@ export interface PartLabels {
   readonly endpoint: string;
   /** Empty for a capture, which serves all tasks of its source. */
   readonly task: string;
+  /** Shown by a process that runs several pipelines only. */
+  readonly pipeline: string;
 }
 
 const phases: readonly TablePhase[] = ["pending", "snapshotting", "streaming", "done", "parked"];
@@ -20,7 +22,7 @@ const deliveredStates: readonly DeliveredState[] = ["running", "retrying", "fail
 /** What one capture or one delivery reports. Called on the data path: each label set is looked up once, here. */
 export class PartMetrics {
   readonly #instruments: Instruments;
-  readonly #labels: Readonly<Record<keyof PartLabels, string>>;
+  readonly #labels: Readonly<Partial<Record<keyof PartLabels, string>>>;
   readonly #rows: ReturnType<Instruments["rows"]["labels"]>;
   readonly #bytes: ReturnType<Instruments["bytes"]["labels"]>;
   readonly #batchRows: ReturnType<Instruments["batchRows"]["labels"]>;
@@ -28,9 +30,9 @@ export class PartMetrics {
   readonly #quarantined: ReturnType<Instruments["quarantined"]["labels"]>;
   readonly #latency: ReturnType<Instruments["latency"]["labels"]> | null;
 
-  constructor(instruments: Instruments, labels: PartLabels) {
+  constructor(instruments: Instruments, { pipeline, ...labels }: PartLabels, showPipeline: boolean) {
     this.#instruments = instruments;
-    this.#labels = { ...labels };
+    this.#labels = showPipeline ? { ...labels, pipeline } : labels;
     this.#rows = instruments.rows.labels(this.#labels);
     this.#bytes = instruments.bytes.labels(this.#labels);
     this.#batchRows = instruments.batchRows.labels(this.#labels);
@@ -41,6 +43,16 @@ export class PartMetrics {
     for (const counter of [this.#rows, this.#bytes, this.#quarantined]) counter.inc(0);
     for (const histogram of [instruments.batchRows, instruments.batchSeconds]) histogram.zero(this.#labels);
     if (labels.direction === "delivery") instruments.latency.zero(this.#labels);
+  }
+
+  /** The part is no part of this process any more: what it said of the present does not hold. Counters stay. */
+  close(): void {
+    const { lagRows, lagBytes, lagSeconds, retainedBytes, parkedKeys, snapshotRows, snapshotEstimate, tables } =
+      this.#instruments;
+    for (const gauge of [lagRows, lagBytes, lagSeconds, retainedBytes, parkedKeys, snapshotRows, snapshotEstimate]) {
+      gauge.remove(this.#labels);
+    }
+    for (const phase of [...phases, ...deliveredStates]) tables.remove({ ...this.#labels, phase });
   }
 
   /** One append or one target transaction that is durable. */

@@ -9,13 +9,17 @@ import type { FilePath, YamlSource } from "./yaml-source.ts";
 
 /** What the fields say together: names that must exist, and tables that two tasks must not both have. */
 export function crossFieldProblems(document: PipelineDocument, source: YamlSource): readonly FileProblem[] {
-  const tasks = Object.entries(document.tasks);
   return [
     ...logProblems(document.log, source),
-    ...tasks.flatMap(([id, task]) => [
-      ...referenceProblems(document, id, task, source),
-      ...objectProblems(id, task, source),
-    ]),
+    ...Object.entries(document.tasks).flatMap(([id, task]) => referenceProblems(document, id, task, source)),
+    ...taskProblems(document, source),
+  ];
+}
+
+/** What the tasks say together, wherever their sources and targets are described. */
+export function taskProblems(document: PipelineDocument, source: YamlSource): readonly FileProblem[] {
+  return [
+    ...Object.entries(document.tasks).flatMap(([id, task]) => objectProblems(id, task, source)),
     ...modeProblems(document, source),
     ...sharedTableProblems(document, source),
   ];

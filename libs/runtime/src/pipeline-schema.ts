@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 import type { Static, TSchema } from "typebox";
 import type { ConnectorSchema, ConnectorSchemas, ObjectSchema } from "./connector-schemas.ts";
-import { logOutline, logSchema } from "./log-schema.ts";
+import { logOutline, logSchema, topicPrefixSchema } from "./log-schema.ts";
 import type { LogDocument } from "./log-schema.ts";
 
 /** Names that become parts of topics, slots, publications and metric labels. */
@@ -145,6 +145,20 @@ export function pipelineSchema(connectors: ConnectorSchemas): object {
  */
 export function outlineSchema(connectors: ConnectorSchemas): TSchema {
   return pipelineObject(logOutline, outline(connectors.sources), outline(connectors.targets));
+}
+
+/** A part of a pipeline as a spec holds it: with the sources or the targets that it is about, and never a log. */
+export function specSchema(connectors: ConnectorSchemas): TSchema {
+  return Type.Object(
+    {
+      name: nameSchema,
+      topic_prefix: topicPrefixSchema,
+      sources: Type.Optional(entries(outline(connectors.sources), "The source of a capture.")),
+      targets: Type.Optional(entries(outline(connectors.targets), "The target of a delivery.")),
+      tasks: taskMapSchema,
+    },
+    closed,
+  );
 }
 
 function outline(known: readonly ConnectorSchema[]): TSchema {

@@ -78,7 +78,7 @@ export function parseCommandLine(args: readonly string[], environment: Environme
   if (words.length - 1 > operands.length) {
     throw usage(`\`${first}\` takes ${["no file", "one file", "one file and one table"][operands.length]}.`, first);
   }
-  return { ...checked(given, environment), command: first, file: words[1] ?? "", table: words[2] ?? "" };
+  return { ...checkedOptions(given, environment), command: first, file: words[1] ?? "", table: words[2] ?? "" };
 }
 
 /** What stands behind the command, in order: `FILE`, `TABLE`. */
@@ -111,10 +111,11 @@ export function usageOf(name: CommandName): string {
 }
 
 function plain(environment: Environment): Invocation {
-  return { ...checked(new Map(), environment), command: "help", file: "", table: "" };
+  return { ...checkedOptions(new Map(), environment), command: "help", file: "", table: "" };
 }
 
-function checked(
+/** What the options say, or the environment where they are not given. @throws DataTraceError `config.usage`. */
+export function checkedOptions(
   given: ReadonlyMap<OptionName, string>,
   environment: Environment,
 ): Omit<Invocation, "command" | "file" | "table"> {

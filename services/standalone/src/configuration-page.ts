@@ -3,6 +3,7 @@ import type { ConnectorSchemas } from "@datatrace/runtime";
 import { commandNames, commands, options } from "./commands-table.ts";
 import type { OptionName } from "./commands-table.ts";
 import { usageOf } from "./command-line.ts";
+import { serviceVariables } from "./service/service-variables.ts";
 
 interface Described {
   readonly description?: string;
@@ -117,10 +118,43 @@ log:
 
 - Every process of the pipeline has the same file. \`run --only capture\` and \`run --only sink\` are then services of their
   own; further replicas of the sink share its partitions, and a further capture takes over from the one before.
+- Where many pipelines share machines, let services run them: see [Services alone](#services-alone).
 - The topics are \`PREFIX.SCHEMA.TABLE\`, compacted topics \`datatrace.capture.PIPELINE.SOURCE.position\` and \`.state\`, and three that
   all pipelines of a Kafka share: \`datatrace.topics\`, \`datatrace.groups\` and \`datatrace.control.rereads\`. Consumer groups are named
   \`PIPELINE.TASK.TARGET\`, so Kafka's own tools show their lag.
 - The size limit and its metrics belong to the embedded log; on Kafka the brokers have theirs.
+
+## Services alone
+
+\`node services/capture-postgres/src/main.ts [FILE]\` and \`node services/sink-postgres/src/main.ts [FILE]\` run captures and
+deliveries of any number of pipelines over one Kafka, in as many replicas as wanted. What they run stands in two compacted
+topics, \`datatrace.control.captures\` and \`datatrace.control.deliveries\`: a record per capture or delivery, a part of a
+pipeline file with its secrets sealed. With FILE a service first writes there what the file says about its own kind; without, it
+takes what is there, and the log comes from the environment.
+
+| variable | meaning |
+|---|---|
+${serviceVariables()
+  .map(({ name, meaning }) => `| \`${name}\` | ${cell(meaning)} |`)
+  .join("\n")}
+
+- An argument (\`--host\`, \`--port\`, \`--log-level\`) wins over its variable. With FILE the log is that of the file, and
+  \`DATATRACE_KAFKA_…\` is not looked at.
+- A capture runs in one replica: replicas share the 16 partitions of the topic of captures as a consumer group
+  (\`datatrace.control.captures.postgres\`), and who owns a partition runs what belongs to it. A replica that ends hands over at
+  once; one that dies is replaced after 10 s. Further replicas stand by, and are ready. A delivery runs in every replica, and its
+  group shares the partitions of its tables among them: each replica adds throughput.
+- A spec that is written anew is run anew by whoever runs it. A spec that is not in the file any more goes on, with a warning.
+- \`decommission FILE\` asks the owners: the state of the specs becomes \`removed\`, each owner stops what runs, removes slot,
+  publication, topics, group and helper rows, and says \`decommissioned\` in \`datatrace.control.status\`; then the specs go. Without
+  a sign of a service for 30 s the command removes everything itself. A service that is started with the file again begins afresh.
+- To change a key, put a new one before the old one in every service; a service that is started with FILE seals its specs
+  anew. When all are, take the old one out.
+- What fails for a reason that a person must mend is tried again every 30 s; the others go on. A capture that is taken
+  over three times in a minute by somebody outside the group stops with \`log.two_owners\`.
+- A service has its log on the standard error output and an error that ends it on the standard output, both as JSON lines;
+  on a terminal both are to be read. Exit codes: 0 after SIGTERM, 1 failed, 2 wrong usage, file or environment.
+- Its metrics have the label \`pipeline\` beside those of a \`run\`.
 
 ## Commands
 
@@ -152,7 +186,7 @@ ${(Object.keys(options) as OptionName[]).map((name) => optionRow(name)).join("\n
 
 ## Health, metrics, log level
 
-While \`run\` runs it answers on \`http://127.0.0.1:7171\` (its log says where):
+While \`run\` or a service runs it answers on \`http://127.0.0.1:7171\` (its log says where):
 
 | request | answer |
 |---|---|

@@ -1,25 +1,15 @@
 import { createInterface } from "node:readline/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { openCapture } from "@datatrace/capture";
 import { DataTraceError } from "@datatrace/core";
-import { decommissionDelivery } from "@datatrace/delivery";
 import { didYouMean } from "@datatrace/runtime";
-import type { Endpoint, Pipeline, Task } from "@datatrace/runtime";
+import type { Pipeline, Task } from "@datatrace/runtime";
 import type { CommandContext } from "./command-context.ts";
 import { openExistingLog } from "./open-log.ts";
-import type { OpenedLog } from "./open-log.ts";
-import { openSink, openSource, usedSources } from "./open-connectors.ts";
+import { usedSources } from "./open-connectors.ts";
 import type { Output } from "./output.ts";
-import { captureId, deliveryId, topicPrefix } from "./part-names.ts";
-
-/** One database, or the log, and what would go there. */
-interface Removal {
-  readonly where: string;
-  /** Ends what a process that was killed, or still runs, has under way in the log: a look would wait for it. */
-  fence(): Promise<void>;
-  look(): Promise<readonly string[]>;
-  remove(): Promise<void>;
-}
+import { PipelineSpecs } from "./service/pipeline-specs.ts";
+import { captureRemoval, deliveryRemoval } from "./removal.ts";
+import type { Removal } from "./removal.ts";
 
 interface Found {
   readonly where: string;
@@ -142,14 +132,18 @@ async function plan(context: CommandContext, resources: AsyncDisposableStack): P
   const log = resources.use(await openExistingLog(pipeline, logger, signal));
   const removals: Removal[] = [];
   const deliveries = chosen(pipeline, invocation.delivery);
+  const specs = log === null || pipeline.log.kind !== "kafka" ? null : await PipelineSpecs.find(context, log);
+  // Who runs it stops first, and removes what is his own; what is left is removed here, and the specs go at last.
+  if (specs !== null) removals.push(specs.asked());
   if (invocation.delivery === null) {
     for (const endpoint of usedSources(pipeline)) {
-      removals.push(await captureRemoval(context, endpoint, log, resources));
+      removals.push(captureRemoval(context, endpoint, log, resources));
     }
   }
   for (const { task, target } of deliveries) {
-    removals.push(await deliveryRemoval(context, task, target, log, resources));
+    removals.push(deliveryRemoval(context, task, target, log, resources));
   }
+  if (specs !== null) removals.push(specs.forgotten());
   return removals;
 }
 
@@ -167,58 +161,4 @@ function chosen(
     message: `The file has no delivery \`${wanted}\`${didYouMean(wanted, all.map(nameOf)) || "."}`,
     fix: `One of ${all.map(nameOf).join(", ")}.`,
   });
-}
-
-/** Slot, publication and topics. Removing them fences a process that may still run. */
-async function captureRemoval(
-  { pipeline, logger, signal }: CommandContext,
-  endpoint: Endpoint,
-  log: OpenedLog | null,
-  resources: AsyncDisposableStack,
-): Promise<Removal> {
-  const source = resources.use(openSource(pipeline, endpoint, logger));
-  const capture =
-    log === null
-      ? null
-      : openCapture({
-          capture: captureId(pipeline, endpoint.id),
-          prefix: topicPrefix(pipeline),
-          source,
-          log: log.events,
-          registry: log.registry,
-          tables: { select: () => [], partitions: () => 1 },
-          mode: "stream",
-          logger,
-        });
-  // When the log is gone, what is left at the source still goes.
-  const removable = capture ?? source;
-  return {
-    where: `capture ${endpoint.id}`,
-    fence: async () => await capture?.fence(signal),
-    look: async () => await removable.decommission(false, signal),
-    remove: async () => {
-      await removable.decommission(true, signal);
-    },
-  };
-}
-
-async function deliveryRemoval(
-  { pipeline, logger, signal }: CommandContext,
-  task: Task,
-  target: string,
-  log: OpenedLog | null,
-  resources: AsyncDisposableStack,
-): Promise<Removal> {
-  const sink = resources.use(openSink(pipeline, task, target, logger));
-  const delivery = deliveryId(pipeline, task.id, target);
-  const left = { delivery, sink, log: log?.events ?? null };
-  return {
-    where: `delivery ${task.id} to ${target}`,
-    // Its transactions are in the target.
-    fence: () => Promise.resolve(),
-    look: async () => await decommissionDelivery(left, false, signal),
-    remove: async () => {
-      await decommissionDelivery(left, true, signal);
-    },
-  };
 }

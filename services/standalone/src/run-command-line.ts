@@ -1,6 +1,3 @@
-import { DataTraceError } from "@datatrace/core";
-import { Shutdown } from "@datatrace/runtime";
-import type { StructuredLogger } from "@datatrace/runtime";
 import { checkCommand } from "./check-command.ts";
 import type { Command } from "./command-context.ts";
 import { parseCommandLine } from "./command-line.ts";
@@ -15,10 +12,10 @@ import { runCommand } from "./run/run-command.ts";
 import { statusCommand } from "./status-command.ts";
 import { tailCommand } from "./tail-command.ts";
 import { topicsCommand } from "./topics-command.ts";
+import { untilStopped } from "./until-stopped.ts";
 import { version } from "./version.ts";
 
 const wrongUsage = 2;
-const failed = 1;
 
 /** Runs one command line to its end, and answers the exit code: 0 done, 1 failed, 2 wrong usage or file, 130 interrupted. */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
@@ -64,34 +61,6 @@ async function withPipeline(invocation: Invocation, output: Output, command: Com
   const runs = invocation.command === "run";
   // Commands that answer and end say all in their answer; only what went wrong unexpectedly is logged beside it.
   const logger = openLogger(invocation.logLevel ?? (runs ? "info" : "error"), output);
-  const shutdown = new Shutdown(
-    {
-      stopping: ({ signal, error }) => {
-        if (signal !== null) logger.info("stopping", { signal });
-        else logger.error("internal error", { error });
-      },
-      timedOut: () => output.notice(noticeOf(new DataTraceError("task.stop_timeout"))),
-    },
-    { terminatedIsDone: runs && !invocation.untilCaughtUp },
-  );
-  let result: number;
-  try {
-    result = await command({ pipeline, invocation, output, logger, signal: shutdown.signal });
-  } catch (error) {
-    result = shutdown.signal.aborted && isAbort(error, shutdown.signal) ? 0 : explain(error, output, logger);
-  } finally {
-    output.screen[Symbol.dispose]();
-  }
-  return shutdown.finish(result);
-}
-
-function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return error === signal.reason || (error instanceof Error && error.name === "AbortError");
-}
-
-/** Says what ended the command: in words for what a user can meet, with frames in the log for a bug. */
-function explain(error: unknown, output: Output, logger: StructuredLogger): number {
-  output.notice(noticeOf(error));
-  if (!(error instanceof DataTraceError) || error.code === "internal.bug") logger.error("internal error", { error });
-  return error instanceof DataTraceError && error.code.startsWith("config.") ? wrongUsage : failed;
+  const options = { output, logger, terminatedIsDone: runs && !invocation.untilCaughtUp };
+  return await untilStopped(options, (signal) => command({ pipeline, invocation, output, logger, signal }));
 }

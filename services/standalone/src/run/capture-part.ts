@@ -29,7 +29,13 @@ export class CapturePart implements RunPart {
     const { pipeline, log, registry, metrics, signal } = context;
     const id = captureId(pipeline, endpoint.id);
     const logger = context.logger.with({ capture: id });
-    const part = metrics.part({ direction: "capture", connector: endpoint.type, endpoint: endpoint.id, task: "" });
+    const part = metrics.part({
+      direction: "capture",
+      connector: endpoint.type,
+      endpoint: endpoint.id,
+      task: "",
+      pipeline: pipeline.name,
+    });
     this.name = `capture ${endpoint.id}`;
     this.endpoint = endpoint;
     this.#metrics = part;
@@ -89,5 +95,6 @@ export class CapturePart implements RunPart {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.capture[Symbol.asyncDispose]();
     await this.#source[Symbol.asyncDispose]();
+    this.#metrics.close();
   }
 }

@@ -37,7 +37,8 @@ export class DeliveryPart implements RunPart {
     this.#id = deliveryId(pipeline, task.id, target);
     const logger = context.logger.with({ delivery: this.#id });
     const connector = pipeline.targets.get(target)?.type ?? "";
-    const part = metrics.part({ direction: "delivery", connector, endpoint: target, task: task.id });
+    const names = { connector, endpoint: target, task: task.id, pipeline: pipeline.name };
+    const part = metrics.part({ direction: "delivery", ...names });
     this.name = `delivery ${task.id} to ${target}`;
     this.task = task;
     this.target = target;
@@ -144,6 +145,7 @@ export class DeliveryPart implements RunPart {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#delivery[Symbol.asyncDispose]();
     await this.#sink[Symbol.asyncDispose]();
+    this.#metrics.close();
   }
 }
 

@@ -1,26 +1,20 @@
-import { Health, Metrics, collectSeldom, nextLogLevel, openAdminServer } from "@datatrace/runtime";
-import type { Readiness, StructuredLogger } from "@datatrace/runtime";
-import { CapturePart } from "./capture-part.ts";
+import { collectSeldom, Health, Metrics, openAdminServer } from "@datatrace/runtime";
 import { defaultPort } from "../command-line.ts";
 import type { CommandContext } from "../command-context.ts";
 import { deliverEverything } from "./caught-up.ts";
 import type { DeliveredParts } from "./caught-up.ts";
-import { DeliveryPart } from "./delivery-part.ts";
 import { openLog } from "../open-log.ts";
-import type { OpenedLog } from "../open-log.ts";
-import { usedSources } from "../open-connectors.ts";
 import { noticeOf } from "../output.ts";
 import { explainFailures } from "./failure-findings.ts";
+import { levelSwitch } from "./level-switch.ts";
+import { openCaptures, openDeliveries } from "./open-parts.ts";
+import { collectMetrics } from "./part-metrics.ts";
 import { PartSupervisor } from "./part-supervisor.ts";
-import { publishedTables } from "../pipeline-state.ts";
-import { RegisteringLog } from "./registering-log.ts";
 import { RunProgress } from "./run-progress.ts";
-import type { PartContext, RunPart } from "./run-part.ts";
-import { TableChoice } from "./table-choice.ts";
+import type { PartContext } from "./run-part.ts";
 
 /** How often the parts are looked at: for health, and to see whether one is stuck. */
 const observeMs = 500;
-const collectTimeoutMs = 2_000;
 
 /** `run FILE`: captures and deliveries in this process, until stopped, or until caught up. */
 export async function runCommand(run: CommandContext): Promise<number> {
@@ -53,7 +47,7 @@ export async function runCommand(run: CommandContext): Promise<number> {
     supervisor.observe();
     return health.readiness();
   };
-  metrics.collect = () => collect(metrics, readiness(), opened, [...captures, ...deliveries]);
+  metrics.collect = () => collectMetrics(metrics, readiness(), opened, [...captures, ...deliveries]);
   await using admin = await openAdminServer(
     { health: { readiness }, metrics, logger },
     { host: invocation.host, port: invocation.port ?? defaultPort, orAnyPort: invocation.port === null },
@@ -103,58 +97,4 @@ async function untilDelivered(
     if (!signal.aborted || run.signal.aborted) throw error;
     return await running;
   }
-}
-
-async function collect(
-  metrics: Metrics,
-  { ready }: Readiness,
-  log: OpenedLog,
-  parts: readonly RunPart[],
-): Promise<void> {
-  const signal = AbortSignal.timeout(collectTimeoutMs);
-  metrics.ready(ready);
-  await Promise.all(parts.map((part) => part.collect(signal)));
-  try {
-    const size = await log.size(signal);
-    if (size !== null) metrics.logSize(size.usedBytes, size.maxSizeBytes);
-  } catch {
-    // A scrape answers also when the log is busy: the last value stays.
-  }
-}
-
-/** SIGUSR2 goes on to the next level, while the process runs. */
-function levelSwitch(logger: StructuredLogger): Disposable {
-  const next = (): void => {
-    logger.level = nextLogLevel(logger.level);
-    logger.info("log level changed", { to: logger.level });
-  };
-  process.on("SIGUSR2", next);
-  return { [Symbol.dispose]: () => process.off("SIGUSR2", next) };
-}
-
-async function openCaptures(
-  context: PartContext,
-  opened: OpenedLog,
-  stack: AsyncDisposableStack,
-): Promise<readonly CapturePart[]> {
-  const { pipeline, log, logger, signal } = context;
-  const captured = new Map(
-    await Promise.all(
-      usedSources(pipeline).map(async ({ id }) => {
-        const tables = await publishedTables(opened, pipeline, id, signal);
-        return [id, tables.map(({ table }) => table)] as const;
-      }),
-    ),
-  );
-  const choice = new TableChoice(pipeline, captured, logger);
-  return usedSources(pipeline).map((endpoint) => {
-    const registering = new RegisteringLog(log, (topic) => choice.groupsOf(endpoint.id, topic));
-    return stack.use(new CapturePart(endpoint, choice.of(endpoint.id), { ...context, log: registering }));
-  });
-}
-
-function openDeliveries(context: PartContext, stack: AsyncDisposableStack): readonly DeliveryPart[] {
-  return context.pipeline.tasks.flatMap((task) =>
-    task.to.map((target) => stack.use(new DeliveryPart(task, target, context))),
-  );
 }
