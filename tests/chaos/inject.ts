@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { waitFor } from "@datatrace/testkit";
+import { isStopped, waitFor } from "@datatrace/testkit";
 import Database from "better-sqlite3";
 import { DatabaseError } from "pg";
 import type { DataTraceProcess } from "../workload/datatrace-process.ts";
@@ -181,6 +181,11 @@ async function freeze(scene: Scene, part: "capture" | "sink"): Promise<boolean> 
   await worksOn(scene, part);
   for (;;) {
     if (!process.signal("SIGSTOP")) return false;
+    // A thread that has not stopped yet may still begin a write.
+    await waitFor(() => process.end !== null || isStopped(process.pid), {
+      deadlineMs: 10_000,
+      what: `${part} to stop`,
+    });
     if (isFree(scene.logFile) && isFree(scene.leasesFile)) break;
     // In the middle of a write nobody can succeed it: that is another fault, "freeze capture in its append".
     process.signal("SIGCONT");

@@ -45,9 +45,22 @@ export function isAlive(pid: number): boolean {
   return entry !== undefined && !entry.state.startsWith("Z");
 }
 
-/** True for a process that SIGSTOP has frozen. */
+/** True for a process that SIGSTOP has frozen, to its last thread: each stops by itself, a moment after the signal. */
 export function isStopped(pid: number): boolean {
-  return read(pid)?.state.startsWith("T") === true;
+  const threads = threadsOf(pid);
+  return threads.length > 0 && threads.every(({ state }) => state.startsWith("T"));
+}
+
+function threadsOf(pid: number): readonly ProcessEntry[] {
+  if (process.platform !== "linux") return list().filter((entry) => entry.pid === pid);
+  try {
+    return readdirSync(`/proc/${pid}/task`).map((thread) =>
+      parseStat(pid, readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8")),
+    );
+  } catch {
+    // It has ended, or a thread of it has: then it is not frozen.
+    return [];
+  }
 }
 
 export function childrenOf(pid: number): readonly number[] {
