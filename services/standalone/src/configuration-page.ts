@@ -126,9 +126,9 @@ log:
 
 ## Services alone
 
-\`node services/capture-postgres/src/main.ts [FILE]\` and \`node services/sink-postgres/src/main.ts [FILE]\` run captures and
-deliveries of any number of pipelines over one Kafka, in as many replicas as wanted. What they run stands in two compacted
-topics, \`datatrace.control.captures\` and \`datatrace.control.deliveries\`: a record per capture or delivery, a part of a
+\`services/capture-postgres/src/main.ts [FILE]\` and \`services/sink-postgres/src/main.ts [FILE]\`, each started by
+\`node deploy/with-node.mjs\`, run captures and deliveries of any number of pipelines over one Kafka, in as many replicas as
+wanted. What they run stands in two compacted topics, \`datatrace.control.captures\` and \`datatrace.control.deliveries\`: a record per capture or delivery, a part of a
 pipeline file with its secrets sealed. With FILE a service first writes there what the file says about its own kind; without, it
 takes what is there, and the log comes from the environment.
 
