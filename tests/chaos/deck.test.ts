@@ -38,5 +38,8 @@ test("the list of failpoints is that of the sources", () => {
   const inSources = files.flatMap((file) =>
     [...readFileSync(root + file, "utf8").matchAll(/(?<!\* .*)failpoint\("([\w.]+)"\)/g)].map((match) => match[1]),
   );
-  expect(new Set(inSources)).toEqual(new Set(failpoints.map(({ name }) => name)));
+  // No round has control topics: those of services that run alone are not in the deck.
+  expect(new Set(inSources.filter((name) => name?.startsWith("control.") === false))).toEqual(
+    new Set(failpoints.map(({ name }) => name)),
+  );
 });

@@ -71,6 +71,7 @@ test("Kafka is missing without Maven and a container runtime, and is an error wh
 test("Java is missing without Maven, and is an error where it is required", async () => {
   await using folder = await pathWith("exit 0");
   vi.stubEnv("PATH", folder.path);
+  vi.stubEnv("REQUIRE_SERVERS", "postgres");
   vi.stubEnv("KAFKA_BROKERS", "127.0.0.1:1");
   vi.stubEnv("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1");
   vi.stubEnv("POSTGRES_14_URL", "postgresql://127.0.0.1:1/x");
