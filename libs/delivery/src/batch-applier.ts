@@ -221,7 +221,7 @@ export class BatchApplier {
     const { rereads } = this.#context;
     if (!rereads.hasOpen(batch.topic)) return [];
     const done: RereadRequest[] = [];
-    for (const keyId of batch.changes().settledKeys) {
+    for (const keyId of batch.changes().settledKeys()) {
       const request = rereads.find(batch.topic, keyId);
       if (request !== null) done.push(request);
     }

@@ -13,7 +13,7 @@ export interface ParkedKeys {
 export interface SortedChanges {
   readonly collapsed: CollapsedChanges;
   /** Keys for which a request made earlier is settled by this batch. */
-  readonly settledKeys: readonly string[];
+  readonly settledKeys: () => Iterable<string>;
   /** Changes of parked keys, in log order. */
   readonly parked: readonly RowEvent[];
 }
@@ -101,7 +101,7 @@ export class ChangeBatch {
     if (this.#sorting.version !== this.#parkedKeys.version) this.#sortAgain();
     if (this.#sorted === null) {
       const { collapse, parked } = this.#sorting;
-      this.#sorted = { collapsed: collapse.changes(), settledKeys: [...collapse.settledKeys()], parked };
+      this.#sorted = { collapsed: collapse.changes(), settledKeys: () => collapse.settledKeys(), parked };
     }
     return this.#sorted;
   }
