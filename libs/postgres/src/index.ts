@@ -19,7 +19,7 @@ export type { EnumDefinition } from "./column-sql.ts";
 export { parseConnectionUrl } from "./connection-settings.ts";
 export type { ConnectionSettings } from "./connection-settings.ts";
 export { quoteName, quoteTable, quoteText } from "./identifier.ts";
-export { daysOf } from "./calendar.ts";
+export { daysInMonth, daysOf } from "./calendar.ts";
 export { typeEntry, typeTable } from "./native-type.ts";
 export type { CarriedType, TypeEntry } from "./native-type.ts";
 export { BindMessage } from "./bind-message.ts";

@@ -1,5 +1,5 @@
 import type { CanonicalKind, Value } from "@datatrace/core";
-import { daysOf } from "@datatrace/postgres";
+import { daysInMonth, daysOf } from "@datatrace/postgres";
 import type { BindMessage } from "@datatrace/postgres";
 import type { TargetType } from "./target-catalog.ts";
 
@@ -96,7 +96,7 @@ const timestamptz = fixed(8, (into, at, value) => {
   const [year, month, day] = [digits(value, 0, 4), digits(value, 5, 2), digits(value, 8, 2)];
   const [hour, minute, second] = [digits(value, 11, 2), digits(value, 14, 2), digits(value, 17, 2)];
   // Another database's topic may hold what is no time at all: the server is to say so.
-  if (!(month >= 1 && month <= 12 && day >= 1 && day <= daysIn(year, month))) return false;
+  if (!(month >= 1 && month <= 12 && day >= 1 && day <= daysInMonth(year, month))) return false;
   if (!(hour < 24 && minute < 60 && second < 60)) return false;
   const us = (hour * 3600 + minute * 60 + second) * 1_000_000 + digits(value, 20, 6);
   const days = daysOf(year, month, day) - epochDays;
@@ -104,13 +104,6 @@ const timestamptz = fixed(8, (into, at, value) => {
   const exact = days * dayUs + us;
   return writeWhole(into, at, Number.isSafeInteger(exact) ? exact : BigInt(days) * BigInt(dayUs) + BigInt(us));
 });
-
-const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-
-function daysIn(year: number, month: number): number {
-  const isLeap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
-  return month === 2 && isLeap ? 29 : (monthDays[month - 1] ?? 0);
-}
 
 /** NaN when one is not a digit. */
 function digits(text: string, from: number, count: number): number {
