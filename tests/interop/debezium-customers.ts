@@ -1,4 +1,4 @@
-import { type AvscRow, unscaled } from "./avsc-type.ts";
+import { type AvscRow, unscaled } from "./avsc-row.ts";
 import { type DebeziumColumn, decimal, logical, variableScaleDecimal } from "./debezium-schemas.ts";
 
 /** A table of the source with the types that Debezium has, in its default modes. `flag` was bit(1), which is a boolean there. */

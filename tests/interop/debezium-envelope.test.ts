@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { avroFromTable, createEventEncoder, type EventChange, partitionOfKey } from "@datatrace/avro";
+import { avscType } from "@datatrace/testkit/avsc-type";
 import { type Row, SourceText, UNCHANGED } from "@datatrace/core";
 import { describe, expect, test } from "vitest";
-import { type AvscRow, avscType, unscaled } from "./avsc-type.ts";
+import { type AvscRow, unscaled } from "./avsc-row.ts";
 import { ordersColumns, ordersWithDefaults } from "./debezium-orders.ts";
 import { decimal, envelopeSchema, keySchema, propagated } from "./debezium-schemas.ts";
 import { change } from "./expected-event.ts";
@@ -155,8 +156,8 @@ const encoder = createEventEncoder({
   keySchemaId: 1,
   valueSchemaId: 2,
 });
-const envelopeType = avscType(envelopeSchema(publishedTopic, ordersColumns));
-const keyType = avscType(keySchema(publishedTopic, ordersColumns.slice(0, 3)));
+const envelopeType = avscType(JSON.stringify(envelopeSchema(publishedTopic, ordersColumns)));
+const keyType = avscType(JSON.stringify(keySchema(publishedTopic, ordersColumns.slice(0, 3))));
 
 /** The event that Debezium writes of `expected-event.ts`'s transaction. */
 function debeziumEvent(op: string, before: AvscRow | null, after: AvscRow | null, snapshot: string): AvscRow {

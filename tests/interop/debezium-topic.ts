@@ -1,7 +1,8 @@
+import { avscType } from "@datatrace/testkit/avsc-type";
 import type { EventLog, TopicPartition } from "@datatrace/core";
 import type avsc from "avsc";
 import { CompressionTypes, type Producer } from "kafkajs";
-import { type AvscRow, avscType } from "./avsc-type.ts";
+import type { AvscRow } from "./avsc-row.ts";
 import { type AvroJson, type DebeziumColumn, envelopeSchema, keySchema } from "./debezium-schemas.ts";
 import type { InteropBed } from "./interop-bed.ts";
 
@@ -78,7 +79,7 @@ export class DebeziumTopic implements AsyncDisposable {
     await admin.disconnect();
     const side = async (name: string, schema: AvroJson): Promise<Side> => ({
       id: await register(bed.registryUrl, `${topic}-${name}`, schema),
-      type: avscType(schema),
+      type: avscType(JSON.stringify(schema)),
     });
     const keyColumns = table.key.flatMap((name) => columns.find((column) => column.name === name) ?? []);
     const key = keyColumns.length === 0 ? null : await side("key", keySchema(topic, keyColumns));

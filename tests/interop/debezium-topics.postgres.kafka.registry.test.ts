@@ -2,7 +2,7 @@ import { openKafkaEventLog } from "@datatrace/event-log-kafka";
 import { waitFor } from "@datatrace/testkit";
 import { CompressionTypes } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type AvscRow, unscaled } from "./avsc-type.ts";
+import { type AvscRow, unscaled } from "./avsc-row.ts";
 import {
   customersColumns,
   customersSql,

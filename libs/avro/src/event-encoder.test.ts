@@ -12,7 +12,8 @@ import {
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { arbitraryRow, arbitraryTable } from "@datatrace/testkit/arbitrary-table";
-import { avscRecord, avscType, fieldNames, typesOf } from "./avsc-oracle.ts";
+import { avscType } from "@datatrace/testkit/avsc-type";
+import { avscRecord, fieldNames, typesOf } from "./avsc-oracle.ts";
 import { createEventEncoder, type EventChange, type EventEncoder } from "./event-encoder.ts";
 import { rowKeyIdentity } from "./key-encoder.ts";
 import { postgresDescriptor, postgresOrigin } from "./postgres-origin.ts";

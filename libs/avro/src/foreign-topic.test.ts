@@ -1,6 +1,6 @@
 import { type LogHeaders, SourceText, type StoredRecord, type TableSchema, UNCHANGED } from "@datatrace/core";
 import { describe, expect, test } from "vitest";
-import { avscType } from "./avsc-oracle.ts";
+import { avscType } from "@datatrace/testkit/avsc-type";
 import { createEventDecoder, type DecodedEvent, type EventDecoderOptions } from "./event-decoder.ts";
 import { MemoryRegistry } from "./memory-registry.ts";
 import { tableFromAvro } from "./read-schemas.ts";
